@@ -1,0 +1,14 @@
+use crate::{Rule, rules};
+
+/// Every rule, in the order of the documentation and of every report.
+pub static RULES: &[&Rule] = &[
+    &rules::ROCKSDB_FULL_CHECKPOINTS,
+    &rules::NO_RESTART_BACKOFF,
+    &rules::NO_METRICS_REPORTER,
+    &rules::LOG_LEVEL_NOT_INFO,
+];
+
+/// The rule with this code or name.
+pub fn find(text: &str) -> Option<&'static Rule> {
+    RULES.iter().copied().find(|rule| rule.is_called(text))
+}

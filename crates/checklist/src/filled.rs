@@ -1,0 +1,150 @@
+use std::collections::BTreeMap;
+
+use flink_api::{Field, FieldOwners, FlinkDeployment};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::annotations::FILLED;
+use crate::{Disruption, Target};
+
+/// The annotation `filled`: what we wrote on this object, so that ownership, Events and the restart in
+/// flight can be derived from the object alone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Filled {
+    version: Version,
+    /// Id of the last change: the hash of its plan.
+    pub change: String,
+    /// When the last change was made.
+    pub at: Timestamp,
+    /// Generation that the last change gave the object, if it restarted a running job.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub restart_generation: Option<i64>,
+    /// The approval that the last approved change used up.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub approval_used: Option<String>,
+    /// Every value that is ours.
+    pub values: BTreeMap<Target, FilledValue>,
+}
+
+/// One value of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FilledValue {
+    /// The value; of a log file `sha256:` and its digest.
+    pub value: String,
+    /// Code of the rule.
+    pub rule: String,
+    /// Id of the change that wrote it.
+    pub change: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "u8", into = "u8")]
+struct Version;
+
+impl TryFrom<u8> for Version {
+    type Error = String;
+
+    fn try_from(version: u8) -> Result<Self, String> {
+        if version == 1 { Ok(Self) } else { Err(format!("version {version} of the record is not known")) }
+    }
+}
+
+impl From<Version> for u8 {
+    fn from(_: Version) -> Self {
+        1
+    }
+}
+
+impl Filled {
+    /// A record of a change.
+    pub fn new(change: String, at: Timestamp, values: BTreeMap<Target, FilledValue>) -> Self {
+        Self { version: Version, change, at, restart_generation: None, approval_used: None, values }
+    }
+
+    /// Our record on this object. One that our apply does not own alone came with a copied manifest or a
+    /// restored backup, and says nothing.
+    pub fn of(deployment: &FlinkDeployment, owners: &FieldOwners) -> Option<Self> {
+        let text = deployment.annotation(FILLED)?;
+        if !owners.only_ours(&Field::Annotation(FILLED.to_owned())) {
+            return None;
+        }
+        serde_json::from_str(text).ok()
+    }
+
+    /// Whether somebody else's record stands in the place of ours.
+    pub fn is_foreign(deployment: &FlinkDeployment, owners: &FieldOwners) -> bool {
+        deployment.annotation(FILLED).is_some() && !owners.only_ours(&Field::Annotation(FILLED.to_owned()))
+    }
+
+    /// The annotation's text: the same record gives the same bytes.
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// The values of the last change.
+    pub fn last_change(&self) -> impl Iterator<Item = (&Target, &FilledValue)> {
+        self.values.iter().filter(|(_, value)| value.change == self.change)
+    }
+
+    /// What the last change cost.
+    pub fn cost(&self) -> Disruption {
+        if self.restart_generation.is_some() { Disruption::Restart } else { Disruption::None }
+    }
+}
+
+impl FilledValue {
+    /// How a value is remembered: whole, or a log file by its digest.
+    pub fn remembered(target: &Target, value: &str) -> String {
+        match target {
+            Target::Option(_) | Target::PodAnnotation(_) => value.to_owned(),
+            Target::LogFile(_) => format!("sha256:{}", hex(&Sha256::digest(value.as_bytes()))),
+        }
+    }
+}
+
+/// Lower-case hexadecimal.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn record() -> Filled {
+        let value = FilledValue { value: "true".into(), rule: "CKP003".into(), change: "ab".into() };
+        let values = BTreeMap::from([(Target::option("state.backend.incremental"), value)]);
+        Filled::new("ab".into(), "2026-01-02T03:04:05Z".parse().unwrap(), values)
+    }
+
+    fn deployment(text: &str, manager: &str) -> FlinkDeployment {
+        serde_json::from_value(json!({"metadata": {"name": "a", "annotations": {FILLED: text}, "managedFields": [
+            {"manager": manager, "operation": "Apply", "fieldsV1": {"f:metadata": {"f:annotations": {format!("f:{FILLED}"): {}}}}},
+        ]}}))
+        .unwrap()
+    }
+
+    #[test]
+    fn the_record_is_read_back() {
+        let ours = deployment(&record().to_text(), "flink-remedy");
+        assert_eq!(Filled::of(&ours, &FieldOwners::of(&ours.metadata)), Some(record()));
+    }
+
+    #[test]
+    fn a_copied_or_unreadable_record_says_nothing() {
+        let copied = deployment(&record().to_text(), "kubectl-client-side-apply");
+        let owners = FieldOwners::of(&copied.metadata);
+        assert_eq!(Filled::of(&copied, &owners), None);
+        assert!(Filled::is_foreign(&copied, &owners));
+        let newer = deployment(&record().to_text().replace("\"version\":1", "\"version\":2"), "flink-remedy");
+        assert_eq!(Filled::of(&newer, &FieldOwners::of(&newer.metadata)), None);
+    }
+}

@@ -1,0 +1,154 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use flink_api::{FieldOwners, FlinkDeployment, FlinkDeploymentSpec, last_applied_spec};
+use flink_conf::options::spelled;
+use flink_conf::{Key, flatten};
+use serde_json::Value;
+
+use crate::{Filled, FilledValue, Target};
+
+/// What is ours on one object, derived from the object alone.
+///
+/// A value is ours only while our record lists it with its live value, no other manager owns it, and the
+/// manifest that a client-side apply last sent has it in no spelling.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Holdings {
+    /// Our record, if there is one.
+    pub filled: Option<Filled>,
+    /// Whether somebody else's record stands in the place of ours.
+    pub foreign_record: bool,
+    /// Values that are ours.
+    pub ours: BTreeMap<Target, String>,
+    /// Values that our apply alone holds in place though they are not ours: a user has pinned them. Leaving
+    /// them out of an apply would remove them.
+    pub pinned: BTreeMap<Target, String>,
+    /// Values of ours that others own as well: leaving them out of an apply only gives up our share.
+    pub shared: BTreeSet<Target>,
+    /// Values that we filled and somebody has taken away since.
+    pub removed: BTreeSet<Target>,
+}
+
+impl Holdings {
+    /// Reads what is ours on this object.
+    pub fn of(deployment: &FlinkDeployment) -> Self {
+        let Ok(spec) = deployment.spec.as_result() else { return Self::default() };
+        let owners = FieldOwners::of(&deployment.metadata);
+        let filled = Filled::of(deployment, &owners);
+        let last_applied = last_applied_spec(&deployment.metadata).unwrap_or_default();
+        let mut holdings = Self { foreign_record: Filled::is_foreign(deployment, &owners), ..Self::default() };
+        for target in owners.ours.iter().filter_map(Target::of_field) {
+            let Some(value) = live(spec, &target) else { continue };
+            let listed = filled.as_ref().and_then(|filled| filled.values.get(&target));
+            let as_filled = listed.is_some_and(|listed| listed.value == FilledValue::remembered(&target, &value));
+            if owners.others.contains_key(&target.field()) {
+                holdings.shared.insert(target);
+            } else if as_filled && !is_pinned(&last_applied, &target) {
+                holdings.ours.insert(target, value);
+            } else {
+                holdings.pinned.insert(target, value);
+            }
+        }
+        let listed = filled.iter().flat_map(|filled| filled.values.keys());
+        holdings.removed = listed.filter(|target| live(spec, target).is_none()).cloned().collect();
+        holdings.filled = filled;
+        holdings
+    }
+}
+
+/// The value that stands under exactly this target, options under their flat key.
+fn live(spec: &FlinkDeploymentSpec, target: &Target) -> Option<String> {
+    match target {
+        Target::Option(key) => spec.flink_configuration.get(key.as_str())?.as_str().map(str::to_owned),
+        Target::LogFile(name) => spec.log_configuration.as_ref()?.get(name).cloned(),
+        Target::PodAnnotation(key) => spec.pod_annotations()?.get(key).cloned(),
+    }
+}
+
+fn is_pinned(last_applied: &Value, target: &Target) -> bool {
+    match target {
+        Target::Option(key) => {
+            let manifest = flatten(last_applied.get("flinkConfiguration").unwrap_or(&Value::Null)).unwrap_or_default();
+            manifest.keys().any(|pinned| same_option(pinned, key))
+        }
+        Target::LogFile(name) => last_applied.get("logConfiguration").and_then(|files| files.get(name)).is_some(),
+        Target::PodAnnotation(key) => last_applied
+            .pointer("/podTemplate/metadata/annotations")
+            .and_then(|annotations| annotations.get(key))
+            .is_some(),
+    }
+}
+
+fn same_option(one: &Key, other: &Key) -> bool {
+    one == other || spelled(other.as_str()).is_some_and(|option| option.is_spelled(one.as_str()))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::annotations::FILLED;
+
+    fn record(pairs: &[(&str, &str)]) -> String {
+        let values = pairs
+            .iter()
+            .map(|(target, value)| {
+                let target = target.parse().unwrap();
+                let value = FilledValue::remembered(&target, value);
+                (target, FilledValue { value, rule: "R".into(), change: "c".into() })
+            })
+            .collect();
+        Filled::new("c".into(), "2026-01-02T03:04:05Z".parse().unwrap(), values).to_text()
+    }
+
+    fn holdings(conf: &Value, filled: &[(&str, &str)], others: &Value, last_applied: &Value) -> Holdings {
+        let ours: serde_json::Map<String, Value> = filled
+            .iter()
+            .filter(|(key, _)| conf.get(*key).is_some())
+            .map(|(key, _)| (format!("f:{key}"), json!({})))
+            .collect();
+        let annotations = json!({format!("f:{FILLED}"): {}});
+        let deployment: FlinkDeployment = serde_json::from_value(json!({
+            "metadata": {
+                "annotations": {
+                    FILLED: record(filled),
+                    "kubectl.kubernetes.io/last-applied-configuration": json!({"spec": {"flinkConfiguration": last_applied}}).to_string(),
+                },
+                "managedFields": [
+                    {"manager": "flink-remedy", "operation": "Apply",
+                     "fieldsV1": {"f:metadata": {"f:annotations": annotations}, "f:spec": {"f:flinkConfiguration": ours}}},
+                    {"manager": "argocd", "operation": "Apply", "fieldsV1": {"f:spec": {"f:flinkConfiguration": others}}},
+                ]},
+            "spec": {"flinkVersion": "v1_17", "flinkConfiguration": conf},
+        }))
+        .unwrap();
+        Holdings::of(&deployment)
+    }
+
+    const KEY: &str = "state.backend.incremental";
+
+    #[test]
+    fn a_listed_live_unshared_value_is_ours() {
+        let held = holdings(&json!({KEY: "true"}), &[(KEY, "true")], &json!({}), &json!({}));
+        assert_eq!(held.ours, BTreeMap::from([(Target::option(KEY), "true".to_owned())]));
+        assert!(held.pinned.is_empty() && held.shared.is_empty() && held.removed.is_empty());
+    }
+
+    #[test]
+    fn a_changed_shared_pinned_or_removed_value_is_not() {
+        let changed = holdings(&json!({KEY: "false"}), &[(KEY, "true")], &json!({}), &json!({}));
+        assert!(changed.ours.is_empty() && changed.pinned.contains_key(&Target::option(KEY)));
+        let shared = holdings(&json!({KEY: "true"}), &[(KEY, "true")], &json!({format!("f:{KEY}"): {}}), &json!({}));
+        assert!(shared.ours.is_empty() && shared.shared.contains(&Target::option(KEY)));
+        for manifest in [
+            json!({KEY: "true"}),
+            json!({"state": {"backend": {"incremental": true}}}),
+            json!({"execution.checkpointing.incremental": "true"}),
+        ] {
+            let pinned = holdings(&json!({KEY: "true"}), &[(KEY, "true")], &json!({}), &manifest);
+            assert!(pinned.ours.is_empty() && pinned.pinned.contains_key(&Target::option(KEY)), "{manifest}");
+        }
+        let removed = holdings(&json!({}), &[(KEY, "true")], &json!({}), &json!({}));
+        assert_eq!(removed.removed, BTreeSet::from([Target::option(KEY)]));
+    }
+}

@@ -1,0 +1,35 @@
+//! The production checklist as rules over a typed subject, and the plan that closes its gaps.
+//!
+//! `subject -> evaluate -> plan`, all pure: the loop, the webhook and the command line run the same.
+#![warn(clippy::disallowed_methods, reason = "rules and plans depend on their arguments alone")]
+
+pub mod annotations;
+mod catalogue;
+mod evaluate;
+mod filled;
+mod holdings;
+mod log4j;
+mod moment;
+mod obedience;
+mod plan;
+mod platform;
+mod policy;
+mod rule;
+pub mod rules;
+mod situation;
+mod subject;
+mod target;
+
+pub use catalogue::{RULES, find};
+pub use evaluate::{Finding, evaluate};
+pub use filled::{Filled, FilledValue};
+pub use holdings::Holdings;
+pub use moment::{FreeMoment, HoldReason, Moment};
+pub use obedience::{AnnotationProblem, Approval, Obedience, OptOut};
+pub use plan::{Plan, PlannedFill, Timing, plan, plan_with};
+pub use platform::Platform;
+pub use policy::{Mode, Policy, RestartBackoff};
+pub use rule::{Fill, Judgement, Rule, Scope, Verdict};
+pub use situation::Situation;
+pub use subject::{Subject, SubjectError};
+pub use target::{Disruption, Target};

@@ -1,0 +1,212 @@
+use std::fmt;
+
+use flink_api::{FlinkDeploymentStatus, Parsed, UpgradeMode};
+use flink_conf::options::{HIGH_AVAILABILITY, SAVEPOINT_DIRECTORY};
+
+use crate::{Situation, Subject};
+
+/// When a change costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FreeMoment {
+    /// FKO has not deployed it yet.
+    NotDeployed,
+    /// It is suspended.
+    Suspended,
+}
+
+/// What may be done to a deployment right now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// Anything, at no cost.
+    Free(FreeMoment),
+    /// It runs, stable, with its spec acted on and its state safe over a restart.
+    Stable,
+    /// It runs, stable, but a restart costs more than time: only a person's approval frees it.
+    NeedsApproval(HoldReason),
+    /// Nothing that restarts it.
+    Blocked(HoldReason),
+}
+
+/// Why a change is held. The variant's name is the label of metrics and reports.
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+pub enum HoldReason {
+    /// The mode allows no restart.
+    NextDeploy,
+    /// The mode allows no writing.
+    Advise,
+    /// FKO's layers cannot be read.
+    LayersUnreadable(String),
+    /// The object is going away.
+    Deleting,
+    /// A `FlinkBlueGreenDeployment` writes it.
+    OwnedByBlueGreen,
+    /// FKO's canary.
+    Canary,
+    /// The status has an unexpected shape.
+    StatusUnreadable(String),
+    /// FKO reports an error.
+    DeploymentError,
+    /// The job has failed.
+    Failed,
+    /// The job has ended.
+    Terminal(String),
+    /// FKO is replacing it.
+    Upgrading,
+    /// FKO rolls it back or has rolled it back.
+    RolledBack,
+    /// Deployed, suspending or resuming, but not stable.
+    NotStable(String),
+    /// The job is not running.
+    NotRunning(String),
+    /// FKO has not acted on the present spec, or does not say.
+    NotReconciled,
+    /// A savepoint is being written.
+    SavepointPending,
+    /// A restart would start the job empty.
+    Stateless,
+    /// A restart would take all session jobs down.
+    SessionCluster,
+    /// A savepoint upgrade has nowhere to put the savepoint.
+    NoSavepointDirectory,
+    /// A last-state upgrade needs high availability.
+    NoHighAvailability,
+    /// Somebody took a value of ours away.
+    Removed,
+    /// The owner now sets the option in another spelling; ours can only leave with a restart.
+    OwnerTookOver,
+    /// Another job's restart is not over.
+    InFlight(String),
+}
+
+impl HoldReason {
+    /// The label of metrics and reports, from a closed set.
+    pub fn label(&self) -> &'static str {
+        self.into()
+    }
+}
+
+impl fmt::Display for HoldReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NextDeploy => f.write_str("the mode is NextDeploy, which restarts nothing; it is filled when the job is suspended or redeployed by hand, mode Apply would restart it once"),
+            Self::Advise => f.write_str("the mode is Advise, which writes nothing; fill it in the manifest, or allow mode NextDeploy or Apply"),
+            Self::LayersUnreadable(why) => write!(f, "the Flink operator's own configuration cannot be read ({why}), so a value set there could be overridden; check --operator-config"),
+            Self::Deleting => f.write_str("it is being deleted"),
+            Self::OwnedByBlueGreen => f.write_str("a FlinkBlueGreenDeployment writes it and would undo the change; the parent's template is the place"),
+            Self::Canary => f.write_str("it is the Flink operator's canary"),
+            Self::StatusUnreadable(why) => write!(f, "its status cannot be read ({why}); it is left alone until it can"),
+            Self::DeploymentError => f.write_str("the Flink operator reports an error in status.error; resolve it first"),
+            Self::Failed => f.write_str("the job has failed; get it running first"),
+            Self::Terminal(state) => write!(f, "the job has ended ({state}) and the Flink operator could not manage it after a change; it is filled with its next deployment"),
+            Self::Upgrading => f.write_str("the Flink operator is upgrading it; it is looked at again when that is over"),
+            Self::RolledBack => f.write_str("the Flink operator has rolled it back; correct the spec first"),
+            Self::NotStable(state) => write!(f, "its lifecycle state is {state}; it has to be STABLE"),
+            Self::NotRunning(state) => write!(f, "the job is {state}; it has to be RUNNING"),
+            Self::NotReconciled => f.write_str("the Flink operator has not yet acted on the present spec"),
+            Self::SavepointPending => f.write_str("a savepoint is being written; it is looked at again when that is over"),
+            Self::Stateless => f.write_str("upgrade mode stateless would start the job empty; set upgradeMode savepoint or last-state, suspend it, or approve the restart by annotation flink-remedy.dev/approve"),
+            Self::SessionCluster => f.write_str("a restart of a session cluster takes every session job down; redeploy it, or approve the restart by annotation flink-remedy.dev/approve"),
+            Self::NoSavepointDirectory => f.write_str("upgrade mode savepoint has no savepoint directory; set one (see flink-remedy explain CKP004 of the checklist) or suspend the job"),
+            Self::NoHighAvailability => f.write_str("upgrade mode last-state needs high availability; set it, or suspend the job"),
+            Self::Removed => f.write_str("somebody removed a value that was filled before; it is filled again at the next deployment, or opt out of the rule"),
+            Self::OwnerTookOver => f.write_str("the owner now sets the option in another spelling, and taking the filled one out restarts the job; it leaves at the next deployment, or approve it by annotation flink-remedy.dev/approve"),
+            Self::InFlight(job) => write!(f, "the restart of {job} is not over and only one job restarts at a time; it follows by itself"),
+        }
+    }
+}
+
+/// What may be done to this deployment right now, by its own state alone.
+pub(crate) fn moment(situation: &Situation, subject: &Subject) -> Moment {
+    if let Some(reason) = untouchable(situation) {
+        return Moment::Blocked(reason);
+    }
+    let status = match &situation.status {
+        None => return Moment::Free(FreeMoment::NotDeployed),
+        Some(Parsed::Malformed(why)) => return Moment::Blocked(HoldReason::StatusUnreadable(why.clone())),
+        Some(Parsed::Ok(status)) => status,
+    };
+    if let Some(free) = free_moment(status) {
+        return Moment::Free(free);
+    }
+    if let Some(reason) = unsettled(situation, status) {
+        return Moment::Blocked(reason);
+    }
+    match situation.upgrade_mode() {
+        None => Moment::NeedsApproval(HoldReason::SessionCluster),
+        Some(UpgradeMode::Stateless) => Moment::NeedsApproval(HoldReason::Stateless),
+        Some(UpgradeMode::Savepoint) if SAVEPOINT_DIRECTORY.find(&subject.conf, subject.version).value().is_none() => {
+            Moment::Blocked(HoldReason::NoSavepointDirectory)
+        }
+        Some(UpgradeMode::LastState) if !has_high_availability(subject) => {
+            Moment::Blocked(HoldReason::NoHighAvailability)
+        }
+        Some(UpgradeMode::Savepoint | UpgradeMode::LastState) => Moment::Stable,
+    }
+}
+
+fn has_high_availability(subject: &Subject) -> bool {
+    HIGH_AVAILABILITY
+        .find(&subject.conf, subject.version)
+        .value()
+        .is_some_and(|kind| !kind.eq_ignore_ascii_case("none"))
+}
+
+fn untouchable(situation: &Situation) -> Option<HoldReason> {
+    if situation.deleting {
+        Some(HoldReason::Deleting)
+    } else if situation.blue_green {
+        Some(HoldReason::OwnedByBlueGreen)
+    } else if situation.canary {
+        Some(HoldReason::Canary)
+    } else {
+        situation.layers_unreadable.clone().map(HoldReason::LayersUnreadable)
+    }
+}
+
+/// FKO writes its status before it acts, so a status without a reconciled spec means that nothing runs
+/// (`ReconciliationStatus.isBeforeFirstDeployment`); the patch's resourceVersion guards the moment between.
+fn free_moment(status: &FlinkDeploymentStatus) -> Option<FreeMoment> {
+    let never_reconciled = status.reconciliation_status.last_reconciled_spec.is_none();
+    match status.lifecycle_state.as_deref() {
+        None | Some("CREATED") if never_reconciled && is_blank(status.error.as_deref()) => {
+            Some(FreeMoment::NotDeployed)
+        }
+        Some("SUSPENDED") => Some(FreeMoment::Suspended),
+        _ => None,
+    }
+}
+
+fn is_blank(text: Option<&str>) -> bool {
+    text.is_none_or(str::is_empty)
+}
+
+/// Why a deployed job is not in the state in which FKO itself would accept a change and survive it.
+fn unsettled(situation: &Situation, status: &FlinkDeploymentStatus) -> Option<HoldReason> {
+    let job_state = status.job_status.state.as_deref().unwrap_or("without a state");
+    let lifecycle = status.lifecycle_state.as_deref().unwrap_or("unknown");
+    match (lifecycle, job_state) {
+        ("FAILED", _) | (_, "FAILED") => return Some(HoldReason::Failed),
+        ("ROLLING_BACK" | "ROLLED_BACK", _) => return Some(HoldReason::RolledBack),
+        ("UPGRADING", _) => return Some(HoldReason::Upgrading),
+        ("DELETING" | "DELETED", _) => return Some(HoldReason::Deleting),
+        (_, "FINISHED" | "CANCELED") => return Some(HoldReason::Terminal(job_state.to_owned())),
+        _ => {}
+    }
+    if !is_blank(status.error.as_deref()) {
+        return Some(HoldReason::DeploymentError);
+    }
+    if lifecycle != "STABLE" {
+        return Some(HoldReason::NotStable(lifecycle.to_owned()));
+    }
+    if situation.job.is_some() && job_state != "RUNNING" {
+        return Some(HoldReason::NotRunning(job_state.to_owned()));
+    }
+    let savepoint = status.job_status.savepoint_info.as_ref().and_then(|info| info.trigger_id.as_deref());
+    if !is_blank(savepoint) {
+        return Some(HoldReason::SavepointPending);
+    }
+    if situation.wants_suspended() || situation.is_reconciled(status) != Some(true) {
+        return Some(HoldReason::NotReconciled);
+    }
+    None
+}

@@ -1,0 +1,240 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use flink_conf::options::spelled;
+use flink_conf::{FlinkVersion, Origin};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use crate::filled::hex;
+use crate::moment::moment;
+use crate::{
+    Approval, Disruption, Fill, Finding, HoldReason, Holdings, Mode, Moment, Obedience, OptOut, Policy, RULES, Rule,
+    Situation, Subject, Target, Verdict, evaluate,
+};
+
+/// When a plan may be carried out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// Right now.
+    Now,
+    /// At the next free moment.
+    NextDeploy,
+    /// Not before this is over.
+    Held(HoldReason),
+    /// There is nothing to do.
+    Nothing,
+}
+
+/// One value of a plan.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct PlannedFill {
+    /// What is written.
+    pub value: String,
+    /// Code of the rule that asks for it.
+    pub rule: &'static str,
+}
+
+/// All fills of one job in one change, with the moment at which it may be made.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    /// What the rules say of the subject as it is.
+    pub findings: Vec<Finding>,
+    /// Absent values to write.
+    pub fills: BTreeMap<Target, PlannedFill>,
+    /// Values of ours that leave, because the owner sets the option in another spelling.
+    pub leaving: BTreeSet<Target>,
+    /// Fills that FKO would refuse or die of, with the reason.
+    pub refused: Vec<(&'static str, String)>,
+    /// When.
+    pub timing: Timing,
+    /// Whether a person's approval is what allows it.
+    pub approved: bool,
+    /// Whether it restarts a running job.
+    pub restarts: bool,
+    /// Identifies what is written and removed; empty when there is nothing to do.
+    pub hash: String,
+}
+
+impl Plan {
+    /// Whether the plan writes or removes nothing.
+    pub fn is_empty(&self) -> bool {
+        self.fills.is_empty() && self.leaving.is_empty()
+    }
+}
+
+/// Plans one job with the rules of the checklist.
+pub fn plan(
+    subject: &Subject,
+    situation: &Situation,
+    holdings: &Holdings,
+    obedience: &Obedience,
+    policy: &Policy,
+) -> Plan {
+    plan_with(RULES, subject, situation, holdings, obedience, policy)
+}
+
+/// Plans one job with these rules: fills are merged until nothing changes, so that a fill which makes
+/// another rule applicable brings that rule's fill along and the job restarts once.
+pub fn plan_with(
+    rules: &[&'static Rule],
+    subject: &Subject,
+    situation: &Situation,
+    holdings: &Holdings,
+    obedience: &Obedience,
+    policy: &Policy,
+) -> Plan {
+    let findings = evaluate(rules, subject, policy);
+    let moment = moment(situation, subject);
+    let obeyed: Vec<&'static Rule> = rules.iter().copied().filter(|rule| !obedience.is_opted_out(rule)).collect();
+    let close = |verdicts: &[Verdict]| Closure::of(&obeyed, subject, policy, verdicts);
+    let free = matches!(moment, Moment::Free(_));
+    let gaps = if free { close(&[Verdict::Gap, Verdict::Implicit]) } else { close(&[Verdict::Gap]) };
+    let leaving = leaving(subject, holdings);
+    let pending = !gaps.fills.is_empty() || !leaving.is_empty();
+    // A running job waits for its next deployment with what is right by default, and nobody need be told.
+    let closure = if pending || free { gaps } else { close(&[Verdict::Implicit]) };
+    let mut plan = Plan {
+        findings,
+        fills: closure.fills,
+        leaving,
+        refused: closure.refused,
+        timing: Timing::Nothing,
+        approved: false,
+        restarts: false,
+        hash: String::new(),
+    };
+    plan.hash = hash(&plan.fills, &plan.leaving);
+    let mode = obedience.mode(policy.mode);
+    if plan.is_empty() || mode == Mode::Off || obedience.opt_out == OptOut::All {
+        plan.fills.clear();
+        plan.leaving.clear();
+        plan.hash.clear();
+        return plan;
+    }
+    plan.restarts = !free && disruption(&plan) > Disruption::None;
+    plan.approved = is_approved(&plan.hash, obedience, holdings);
+    plan.timing = if mode == Mode::Advise {
+        Timing::Held(HoldReason::Advise)
+    } else if pending || free || !plan.restarts {
+        timing(&plan, moment, mode, holdings)
+    } else {
+        Timing::NextDeploy
+    };
+    plan.approved &= plan.restarts && plan.timing == Timing::Now;
+    plan
+}
+
+fn timing(plan: &Plan, moment: Moment, mode: Mode, holdings: &Holdings) -> Timing {
+    let approved = plan.approved;
+    match moment {
+        Moment::Blocked(reason) => Timing::Held(reason),
+        Moment::Free(_) => Timing::Now,
+        Moment::Stable | Moment::NeedsApproval(_) if !plan.restarts || approved => Timing::Now,
+        Moment::NeedsApproval(reason) => Timing::Held(reason),
+        Moment::Stable if !plan.leaving.is_empty() => Timing::Held(HoldReason::OwnerTookOver),
+        Moment::Stable if plan.fills.keys().any(|target| holdings.removed.contains(target)) => {
+            Timing::Held(HoldReason::Removed)
+        }
+        Moment::Stable if mode == Mode::Apply => Timing::Now,
+        Moment::Stable => Timing::NextDeploy,
+    }
+}
+
+fn disruption(plan: &Plan) -> Disruption {
+    plan.fills.keys().chain(&plan.leaving).map(Target::disruption).max().unwrap_or(Disruption::None)
+}
+
+/// An approval holds for one restart: the one that used it up is in our record.
+fn is_approved(hash: &str, obedience: &Obedience, holdings: &Holdings) -> bool {
+    let used = holdings.filled.as_ref().and_then(|filled| filled.approval_used.as_deref());
+    match &obedience.approval {
+        Some(Approval::Now) => used != Some("now"),
+        Some(Approval::Plan(approved)) => approved == hash && used != Some(approved),
+        None => false,
+    }
+}
+
+/// Values of ours whose option the owner now sets in another spelling.
+fn leaving(subject: &Subject, holdings: &Holdings) -> BTreeSet<Target> {
+    let is_set_otherwise = |target: &Target| match target {
+        Target::Option(key) => {
+            let by_owner = |other: &str| {
+                other != key.as_str()
+                    && !holdings.ours.contains_key(&Target::option(other))
+                    && subject.conf.get(other).is_some_and(|setting| setting.origin == Origin::Resource)
+            };
+            subject.spelled_twice.contains(key)
+                || spelled(key.as_str()).is_some_and(|option| option.spellings().into_iter().any(by_owner))
+        }
+        Target::LogFile(_) | Target::PodAnnotation(_) => false,
+    };
+    holdings.ours.keys().filter(|target| is_set_otherwise(target)).cloned().collect()
+}
+
+fn hash(fills: &BTreeMap<Target, PlannedFill>, leaving: &BTreeSet<Target>) -> String {
+    if fills.is_empty() && leaving.is_empty() {
+        return String::new();
+    }
+    let mut digest = Sha256::new();
+    for (target, fill) in fills {
+        digest.update(format!("+{target}={}\n", fill.value));
+    }
+    for target in leaving {
+        digest.update(format!("-{target}\n"));
+    }
+    hex(&digest.finalize()[..6])
+}
+
+/// The fills of a set of rules, merged to a fixpoint.
+struct Closure {
+    fills: BTreeMap<Target, PlannedFill>,
+    refused: Vec<(&'static str, String)>,
+}
+
+impl Closure {
+    fn of(rules: &[&'static Rule], subject: &Subject, policy: &Policy, verdicts: &[Verdict]) -> Self {
+        let mut closure = Self { fills: BTreeMap::new(), refused: Vec::new() };
+        let mut filled = subject.clone();
+        // Every round but the last adds the fills of a rule that had none before.
+        for _ in 0..=rules.len() {
+            let before = closure.fills.len();
+            for finding in evaluate(rules, &filled.clone(), policy) {
+                if verdicts.contains(&finding.judgement.verdict) {
+                    closure.add(finding.rule, finding.judgement.fills, &mut filled);
+                }
+            }
+            if closure.fills.len() == before {
+                break;
+            }
+        }
+        closure
+    }
+
+    /// Takes a rule's fills whole or not at all.
+    fn add(&mut self, rule: &'static Rule, fills: Vec<Fill>, subject: &mut Subject) {
+        let absent: Vec<Fill> = fills.into_iter().filter(|fill| !subject.has(&fill.target)).collect();
+        if let Some(reason) = absent.iter().find_map(|fill| refusal(fill, subject)) {
+            if !self.refused.iter().any(|(code, _)| *code == rule.code) {
+                self.refused.push((rule.code, reason));
+            }
+            return;
+        }
+        for fill in absent {
+            subject.fill(&fill);
+            self.fills.insert(fill.target, PlannedFill { value: fill.value, rule: rule.code });
+        }
+    }
+}
+
+/// What FKO would die of: on Flink 2 it writes nested YAML and throws on a key that is a prefix of another,
+/// after it has stopped the job (FLINK-37405).
+fn refusal(fill: &Fill, subject: &Subject) -> Option<String> {
+    let Target::Option(key) = &fill.target else { return None };
+    if subject.version < FlinkVersion::new(2, 0) {
+        return None;
+    }
+    let (other, _) = subject.conf.iter().find(|(other, _)| key.overlaps(other.as_str()))?;
+    Some(format!(
+        "filling {key} beside {other} would stop the job on Flink 2 (overlapping key prefixes); rename {other} to its present name first"
+    ))
+}

@@ -1,0 +1,132 @@
+use flink_conf::Key;
+
+use crate::{Disruption, Policy, Subject, Target};
+
+/// What a rule says of a subject.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, strum::IntoStaticStr)]
+pub enum Verdict {
+    /// Somebody settled it, and rightly.
+    Pass,
+    /// The rule has nothing to say here.
+    NotApplicable,
+    /// Right only by default: worth writing down, not worth a restart.
+    Implicit,
+    /// Wrong or missing, and we can fill it.
+    Gap,
+    /// A human must decide.
+    Advice,
+}
+
+/// One absent value that a rule would write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fill {
+    /// Where.
+    pub target: Target,
+    /// What, always as text.
+    pub value: String,
+}
+
+impl Fill {
+    /// Fills an option under this key.
+    pub fn option(key: Key, value: impl Into<String>) -> Self {
+        Self { target: Target::Option(key), value: value.into() }
+    }
+}
+
+/// A verdict with its reason and the fills that would close the gap.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// What it is.
+    pub verdict: Verdict,
+    /// One sentence: what, where and why.
+    pub message: String,
+    /// Absent values to write; only of `Implicit` and `Gap`.
+    pub fills: Vec<Fill>,
+}
+
+impl Judgement {
+    fn without_fills(verdict: Verdict, message: impl Into<String>) -> Self {
+        Self { verdict, message: message.into(), fills: Vec::new() }
+    }
+
+    /// All is well.
+    pub fn pass(message: impl Into<String>) -> Self {
+        Self::without_fills(Verdict::Pass, message)
+    }
+
+    /// Nothing to judge.
+    pub fn not_applicable(message: impl Into<String>) -> Self {
+        Self::without_fills(Verdict::NotApplicable, message)
+    }
+
+    /// For a human.
+    pub fn advice(message: impl Into<String>) -> Self {
+        Self::without_fills(Verdict::Advice, message)
+    }
+
+    /// Right by default only.
+    pub fn implicit(message: impl Into<String>, fills: Vec<Fill>) -> Self {
+        Self { verdict: Verdict::Implicit, message: message.into(), fills }
+    }
+
+    /// A gap that these fills close.
+    pub fn gap(message: impl Into<String>, fills: Vec<Fill>) -> Self {
+        Self { verdict: Verdict::Gap, message: message.into(), fills }
+    }
+
+    /// The worst that its fills would cost a running job.
+    pub fn disruption(&self) -> Disruption {
+        self.fills.iter().map(|fill| fill.target.disruption()).max().unwrap_or(Disruption::None)
+    }
+}
+
+/// Which objects a rule judges.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// The job: on a session cluster it belongs to the session jobs.
+    Job,
+    /// The cluster of `JobManager` and `TaskManager`s, whatever runs on it.
+    Cluster,
+}
+
+/// One item of the checklist.
+#[derive(Debug)]
+pub struct Rule {
+    /// Stable short code, such as `CKP003`.
+    pub code: &'static str,
+    /// The defect, such as `rocksdb-full-checkpoints`.
+    pub name: &'static str,
+    /// The user's documentation, in Markdown.
+    pub docs: &'static str,
+    /// What it judges.
+    pub scope: Scope,
+    /// Looks at a subject.
+    pub check: fn(&Subject, &Policy) -> Judgement,
+}
+
+impl Rule {
+    /// The first line of the documentation.
+    pub fn summary(&self) -> &'static str {
+        self.docs.lines().next().unwrap_or_default().trim().trim_start_matches("# ")
+    }
+
+    /// Whether `text` is this rule's code or name.
+    pub fn is_called(&self, text: &str) -> bool {
+        self.code.eq_ignore_ascii_case(text) || self.name == text
+    }
+}
+
+/// Declares a rule; its doc comment is the user's documentation.
+#[macro_export]
+macro_rules! declare_rule {
+    ($(#[doc = $doc:literal])+ $vis:vis static $ident:ident = { code: $code:literal, name: $name:literal, scope: $scope:expr, check: $check:expr $(,)? }) => {
+        $(#[doc = $doc])+
+        $vis static $ident: $crate::Rule = $crate::Rule {
+            code: $code,
+            name: $name,
+            docs: concat!($($doc, "\n"),+),
+            scope: $scope,
+            check: $check,
+        };
+    };
+}

@@ -1,0 +1,18 @@
+//! The rules, one file each.
+
+mod log_level_not_info;
+mod no_metrics_reporter;
+mod no_restart_backoff;
+mod rocksdb_full_checkpoints;
+
+pub use log_level_not_info::LOG_LEVEL_NOT_INFO;
+pub use no_metrics_reporter::NO_METRICS_REPORTER;
+pub use no_restart_backoff::NO_RESTART_BACKOFF;
+pub use rocksdb_full_checkpoints::ROCKSDB_FULL_CHECKPOINTS;
+
+use flink_conf::{FlinkVersion, Setting};
+
+/// Advice on a choice that this Flink does not read.
+fn ignored(key: &str, setting: &Setting, version: FlinkVersion, right: &str) -> String {
+    format!("{key} (from {}) is not read by Flink {version}; write {right} instead", setting.origin)
+}

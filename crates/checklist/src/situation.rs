@@ -1,0 +1,99 @@
+use flink_api::{FlinkDeployment, FlinkDeploymentStatus, JobSpec, JobState, Parsed, UpgradeMode};
+
+/// Label of FKO's canary resources, which probe FKO itself.
+const CANARY_LABEL: &str = "flink.apache.org/canary";
+const BLUE_GREEN_KIND: &str = "FlinkBlueGreenDeployment";
+
+/// Where a deployment stands, as far as it decides when a change is safe.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Situation {
+    /// Being deleted.
+    pub deleting: bool,
+    /// Written by a `FlinkBlueGreenDeployment`, which would overwrite us.
+    pub blue_green: bool,
+    /// FKO's own canary.
+    pub canary: bool,
+    /// The job that the spec asks for; `None` on a session cluster.
+    pub job: Option<JobSpec>,
+    /// `metadata.generation`.
+    pub generation: Option<i64>,
+    /// Why FKO's layers cannot be read, if they cannot.
+    pub layers_unreadable: Option<String>,
+    /// What FKO says; `None` before it first saw the object.
+    pub status: Option<Parsed<FlinkDeploymentStatus>>,
+}
+
+impl Situation {
+    /// Reads the situation of one deployment.
+    pub fn of(deployment: &FlinkDeployment) -> Self {
+        let metadata = &deployment.metadata;
+        Self {
+            deleting: metadata.deletion_timestamp.is_some(),
+            blue_green: metadata.owner_references.iter().flatten().any(|owner| owner.kind == BLUE_GREEN_KIND),
+            canary: metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(CANARY_LABEL)),
+            job: deployment.spec.as_result().ok().and_then(|spec| spec.job.clone()),
+            generation: metadata.generation,
+            layers_unreadable: None,
+            status: deployment.status.clone(),
+        }
+    }
+
+    /// How FKO would replace the job; `None` on a session cluster.
+    pub fn upgrade_mode(&self) -> Option<UpgradeMode> {
+        self.job.as_ref().map(|job| job.upgrade_mode)
+    }
+
+    /// Whether the spec asks for a suspended job.
+    pub fn wants_suspended(&self) -> bool {
+        self.job.as_ref().is_some_and(|job| job.state == JobState::Suspended)
+    }
+
+    /// Whether FKO has acted on the present spec; `None` where it does not say.
+    pub fn is_reconciled(&self, status: &FlinkDeploymentStatus) -> Option<bool> {
+        Some(status.reconciled_generation()? >= self.generation?)
+    }
+
+    /// Whether the restart that gave the object this generation is still under way: the job has not been
+    /// stable since, by its present state or by the last stable spec that FKO keeps.
+    pub fn is_in_flight(&self, restart_generation: i64) -> bool {
+        let Some(Parsed::Ok(status)) = &self.status else { return true };
+        let stable_now = status.lifecycle_state.as_deref() == Some("STABLE")
+            && (self.job.is_none() || status.job_status.state.as_deref() == Some("RUNNING"))
+            && status.reconciled_generation().is_some_and(|generation| generation >= restart_generation);
+        let stable_since = status.stable_generation().is_some_and(|generation| generation >= restart_generation);
+        let suspended = status.lifecycle_state.as_deref() == Some("SUSPENDED") && self.wants_suspended();
+        !(stable_now || stable_since || suspended || self.deleting)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn situation(status: serde_json::Value, job: serde_json::Value) -> Situation {
+        let deployment: FlinkDeployment = serde_json::from_value(json!({
+            "metadata": {"name": "a", "generation": 4}, "spec": {"flinkVersion": "v1_20", "job": job}, "status": status,
+        }))
+        .unwrap();
+        Situation::of(&deployment)
+    }
+
+    #[test]
+    fn a_restart_is_in_flight_until_the_job_was_stable_under_it() {
+        let kept = |generation: i64| json!({"resource_metadata": {"metadata": {"generation": generation}}}).to_string();
+        let status = |lifecycle: &str, observed: i64, stable: i64| {
+            json!({"lifecycleState": lifecycle, "jobStatus": {"state": "RUNNING"}, "observedGeneration": observed,
+                   "reconciliationStatus": {"lastStableSpec": kept(stable)}})
+        };
+        let job = json!({"upgradeMode": "savepoint"});
+        assert!(situation(status("STABLE", 3, 3), job.clone()).is_in_flight(4));
+        assert!(situation(status("UPGRADING", 4, 3), job.clone()).is_in_flight(4));
+        assert!(!situation(status("STABLE", 4, 3), job.clone()).is_in_flight(4));
+        assert!(!situation(status("FAILED", 4, 4), job.clone()).is_in_flight(4));
+        assert!(situation(status("FAILED", 4, 3), job).is_in_flight(4));
+        assert!(!situation(json!({"lifecycleState": "SUSPENDED"}), json!({"state": "suspended"})).is_in_flight(4));
+        assert!(situation(json!({"lifecycleState": 1}), json!({})).is_in_flight(4));
+    }
+}

@@ -1,0 +1,111 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use flink_api::{FlinkDeployment, FlinkDeploymentSpec, JobSpec, UpgradeMode};
+use flink_conf::options::{CHECKPOINT_INTERVAL, CHECKPOINT_RETENTION, RUNTIME_MODE};
+use flink_conf::{EffectiveConf, FlattenError, FlinkVersion, Key, VersionError, flatten, spelled_twice};
+
+use crate::{Fill, Platform, Target};
+
+/// What rules look at: one deployment, typed and normalised, upon its platform.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Subject {
+    /// The Flink that the job declares.
+    pub version: FlinkVersion,
+    /// The job of an application cluster; `None` on a session cluster.
+    pub job: Option<JobSpec>,
+    /// Configuration in effect, with origins.
+    pub conf: EffectiveConf,
+    /// Keys that the resource spells both flat and nested.
+    pub spelled_twice: BTreeSet<Key>,
+    /// The resource's own log files; `None` where FKO's are used.
+    pub log_files: Option<BTreeMap<String, String>>,
+    /// FKO's log4j file; `None` where it cannot be read.
+    pub platform_log_file: Option<String>,
+    /// Annotations of the common pod template.
+    pub pod_annotations: BTreeMap<String, String>,
+}
+
+/// Why a deployment cannot be judged.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SubjectError {
+    /// The spec has a field of the wrong shape.
+    #[error("spec cannot be read: {0}")]
+    Spec(String),
+    /// No `flinkVersion`.
+    #[error("spec.flinkVersion is missing; write the Flink version of the image, such as v1_20")]
+    NoVersion,
+    /// A `flinkVersion` that is none.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// A `flinkConfiguration` that is no map.
+    #[error("spec.{0}")]
+    Configuration(#[from] FlattenError),
+}
+
+impl Subject {
+    /// Reads a deployment upon its platform. The only reader of raw objects among the stages.
+    ///
+    /// # Errors
+    /// A spec that has not the shape of a `FlinkDeployment`.
+    pub fn new(deployment: &FlinkDeployment, platform: &Platform) -> Result<Self, SubjectError> {
+        let spec = deployment.spec.as_result().map_err(|why| SubjectError::Spec(why.to_owned()))?;
+        let version: FlinkVersion = spec.flink_version.as_deref().ok_or(SubjectError::NoVersion)?.parse()?;
+        let layers = platform.layers.effective(deployment.namespace(), version);
+        let mut conf = EffectiveConf::new(layers, flatten(&spec.flink_configuration)?);
+        set_built_ins(&mut conf, spec, version);
+        Ok(Self {
+            version,
+            job: spec.job.clone(),
+            conf,
+            spelled_twice: spelled_twice(&spec.flink_configuration),
+            log_files: spec.log_configuration.clone(),
+            platform_log_file: platform.log_file.clone(),
+            pod_annotations: spec.pod_annotations().cloned().unwrap_or_default(),
+        })
+    }
+
+    /// Whether this is a session cluster, without a job of its own.
+    pub fn is_session(&self) -> bool {
+        self.job.is_none()
+    }
+
+    /// Whether configuration declares a batch job.
+    pub fn is_batch(&self) -> bool {
+        RUNTIME_MODE.find(&self.conf, self.version).value().is_some_and(|mode| mode.eq_ignore_ascii_case("batch"))
+    }
+
+    /// Whether the target has a value, in any spelling of any version where it is an option.
+    pub fn has(&self, target: &Target) -> bool {
+        match target {
+            Target::Option(key) => match flink_conf::options::spelled(key.as_str()) {
+                Some(option) => option.spellings().iter().any(|spelling| self.conf.get(spelling).is_some()),
+                None => self.conf.get(key.as_str()).is_some(),
+            },
+            // A job without a log file of its own runs on FKO's, whole; with one it runs on its own, whole.
+            Target::LogFile(_) => self.log_files.is_some(),
+            Target::PodAnnotation(key) => self.pod_annotations.contains_key(key),
+        }
+    }
+
+    /// The subject as it would be with this fill.
+    pub fn fill(&mut self, fill: &Fill) {
+        match &fill.target {
+            Target::Option(key) => self.conf.set(key.clone(), fill.value.clone()),
+            Target::LogFile(name) => {
+                self.log_files.get_or_insert_default().insert(name.clone(), fill.value.clone());
+            }
+            Target::PodAnnotation(key) => {
+                self.pod_annotations.insert(key.clone(), fill.value.clone());
+            }
+        }
+    }
+}
+
+/// What FKO sets where nobody else did (`FlinkConfigBuilder.applyJobConfig`).
+fn set_built_ins(conf: &mut EffectiveConf, spec: &FlinkDeploymentSpec, version: FlinkVersion) {
+    let Some(job) = &spec.job else { return };
+    if job.upgrade_mode == UpgradeMode::LastState {
+        conf.set_built_in(&CHECKPOINT_INTERVAL, version, "5 min");
+    }
+    conf.set_built_in(&CHECKPOINT_RETENTION, version, "RETAIN_ON_CANCELLATION");
+}

@@ -1,0 +1,146 @@
+use std::fmt;
+use std::str::FromStr;
+
+use flink_api::Field;
+use flink_conf::Key;
+
+/// What a fill costs a running job, by FKO's diff of specs (`SpecDiff`, `AbstractFlinkSpec.java`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
+pub enum Disruption {
+    /// FKO takes it in without touching the job.
+    None,
+    /// FKO replaces the job.
+    Restart,
+    /// FKO replaces the job, which may then not find its state.
+    StateUnsafe,
+}
+
+/// Where a fill goes.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Target {
+    /// `spec.flinkConfiguration`, under a flat key.
+    Option(Key),
+    /// `spec.logConfiguration`, by file name.
+    LogFile(String),
+    /// `spec.podTemplate.metadata.annotations`.
+    PodAnnotation(String),
+}
+
+const LOG_FILE: &str = "logConfiguration:";
+const POD_ANNOTATION: &str = "podTemplate.metadata.annotations:";
+
+/// Option keys whose change FKO ignores for a running job.
+const FREE_PREFIXES: &[&str] = &["job.autoscaler", "parallelism.default", "kubernetes.operator"];
+
+impl Target {
+    /// An option by its key.
+    pub fn option(key: impl AsRef<str>) -> Self {
+        Self::Option(Key::from(key))
+    }
+
+    /// What a change of this target costs a running job.
+    pub fn disruption(&self) -> Disruption {
+        match self {
+            Self::Option(key) if FREE_PREFIXES.iter().any(|prefix| key.as_str().starts_with(prefix)) => {
+                Disruption::None
+            }
+            Self::Option(_) | Self::LogFile(_) | Self::PodAnnotation(_) => Disruption::Restart,
+        }
+    }
+
+    /// The field of the resource that holds it.
+    pub fn field(&self) -> Field {
+        match self {
+            Self::Option(key) => Field::Option(key.to_string()),
+            Self::LogFile(name) => Field::LogFile(name.clone()),
+            Self::PodAnnotation(key) => Field::PodAnnotation(key.clone()),
+        }
+    }
+
+    /// The target that a field is, if it is one.
+    pub fn of_field(field: &Field) -> Option<Self> {
+        match field {
+            Field::Option(key) => Some(Self::option(key)),
+            Field::LogFile(name) => Some(Self::LogFile(name.clone())),
+            Field::PodAnnotation(key) => Some(Self::PodAnnotation(key.clone())),
+            Field::Annotation(_) => None,
+        }
+    }
+
+    /// `target=value` for people: secrets masked, a log file by name only.
+    pub fn shown(&self, value: &str) -> String {
+        match self {
+            Self::Option(key) => format!("{key}={}", flink_conf::masked(key.as_str(), value)),
+            Self::PodAnnotation(key) => format!("{key}={} (pod annotation)", flink_conf::masked(key, value)),
+            Self::LogFile(name) => format!("{name} (log file derived from the Flink operator's, levels changed)"),
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Option(key) => write!(f, "{key}"),
+            Self::LogFile(name) => write!(f, "{LOG_FILE}{name}"),
+            Self::PodAnnotation(key) => write!(f, "{POD_ANNOTATION}{key}"),
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = std::convert::Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Ok(if let Some(name) = text.strip_prefix(LOG_FILE) {
+            Self::LogFile(name.to_owned())
+        } else if let Some(key) = text.strip_prefix(POD_ANNOTATION) {
+            Self::PodAnnotation(key.to_owned())
+        } else {
+            Self::option(text)
+        })
+    }
+}
+
+impl serde::Serialize for Target {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Target {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let Ok(target) = text.parse();
+        Ok(target)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_target_is_its_text() {
+        for text in [
+            "state.backend.type",
+            "logConfiguration:log4j-console.properties",
+            "podTemplate.metadata.annotations:prometheus.io/port",
+        ] {
+            let Ok(target) = text.parse::<Target>();
+            assert_eq!(target.to_string(), text);
+            assert_eq!(Target::of_field(&target.field()), Some(target));
+        }
+    }
+
+    #[test]
+    fn disruption_follows_fkos_diff() {
+        assert_eq!(Target::option("job.autoscaler.enabled").disruption(), Disruption::None);
+        assert_eq!(Target::option("state.backend.type").disruption(), Disruption::Restart);
+        assert_eq!(Target::LogFile("x".into()).disruption(), Disruption::Restart);
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        assert_eq!(Target::option("s3.secret-key").shown("abc"), "s3.secret-key=******");
+    }
+}

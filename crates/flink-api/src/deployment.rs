@@ -1,0 +1,153 @@
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::{FlinkDeploymentStatus, Parsed};
+
+/// FKO's `FlinkDeployment`: an application cluster with one job, or a session cluster.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct FlinkDeployment {
+    /// Name, ownership, annotations.
+    #[serde(default)]
+    pub metadata: ObjectMeta,
+    /// What its owner wants.
+    #[serde(default)]
+    pub spec: Parsed<FlinkDeploymentSpec>,
+    /// What FKO last said of it; absent before FKO first saw it.
+    #[serde(default)]
+    pub status: Option<Parsed<FlinkDeploymentStatus>>,
+}
+
+/// `FlinkDeployment.spec`, as far as rules and the restart gate read it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FlinkDeploymentSpec {
+    /// Such as `v1_20`.
+    pub flink_version: Option<String>,
+    /// `map[string]string` up to FKO 1.12; later flat, nested or mixed.
+    #[serde(default)]
+    pub flink_configuration: Value,
+    /// Log files by name; where it is present FKO's own files are not used at all.
+    pub log_configuration: Option<BTreeMap<String, String>>,
+    /// Template of `JobManager` and `TaskManager` pods.
+    pub pod_template: Option<PodTemplate>,
+    /// The job of an application cluster; absent on a session cluster.
+    pub job: Option<JobSpec>,
+}
+
+/// What we read of a pod template.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct PodTemplate {
+    /// Metadata that every pod gets.
+    pub metadata: Option<PodTemplateMetadata>,
+}
+
+/// The metadata of a pod template.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+pub struct PodTemplateMetadata {
+    /// Annotations that every pod gets.
+    pub annotations: Option<BTreeMap<String, String>>,
+}
+
+/// `FlinkDeployment.spec.job`.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobSpec {
+    /// `running` (the default) or `suspended`.
+    #[serde(default)]
+    pub state: JobState,
+    /// How FKO replaces a running job.
+    #[serde(default)]
+    pub upgrade_mode: UpgradeMode,
+    /// Savepoint that the first start restores.
+    pub initial_savepoint_path: Option<String>,
+}
+
+/// `spec.job.state`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum JobState {
+    /// The job shall run.
+    #[default]
+    Running,
+    /// The job shall not run.
+    Suspended,
+}
+
+/// `spec.job.upgradeMode` (FKO: `JobSpec.java`, default stateless).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UpgradeMode {
+    /// Cancel and start empty.
+    #[default]
+    Stateless,
+    /// Stop with a savepoint and restore it.
+    Savepoint,
+    /// Restore the latest checkpoint from the high-availability metadata.
+    LastState,
+}
+
+impl FlinkDeployment {
+    /// The object's name, empty if it has none yet.
+    pub fn name(&self) -> &str {
+        self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// The object's namespace, empty if it names none.
+    pub fn namespace(&self) -> &str {
+        self.metadata.namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The object's uid, empty if it never reached a server.
+    pub fn uid(&self) -> &str {
+        self.metadata.uid.as_deref().unwrap_or_default()
+    }
+
+    /// The value of an annotation.
+    pub fn annotation(&self, key: &str) -> Option<&str> {
+        self.metadata.annotations.as_ref()?.get(key).map(String::as_str)
+    }
+}
+
+impl FlinkDeploymentSpec {
+    /// The annotations that the pod template gives to every pod.
+    pub fn pod_annotations(&self) -> Option<&BTreeMap<String, String>> {
+        self.pod_template.as_ref()?.metadata.as_ref()?.annotations.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_deployment_is_read_and_the_unknown_ignored() {
+        let deployment: FlinkDeployment = serde_json::from_value(json!({
+            "apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment",
+            "metadata": {"name": "orders", "namespace": "shop"},
+            "spec": {"flinkVersion": "v1_20", "flinkConfiguration": {"a": {"b": 1}}, "image": "x",
+                     "podTemplate": {"metadata": {"annotations": {"k": "v"}}, "spec": {"containers": []}},
+                     "job": {"jarURI": "local:///a.jar", "upgradeMode": "last-state"}},
+        }))
+        .unwrap();
+        let spec = deployment.spec.as_result().unwrap();
+        assert_eq!(spec.pod_annotations().unwrap()["k"], "v");
+        let job = spec.job.as_ref().unwrap();
+        assert_eq!((job.state, job.upgrade_mode), (JobState::Running, UpgradeMode::LastState));
+        assert!(deployment.status.is_none());
+    }
+
+    #[test]
+    fn a_malformed_part_spoils_only_itself() {
+        let deployment: FlinkDeployment = serde_json::from_value(json!({
+            "metadata": {"name": "orders"}, "spec": {"job": {"upgradeMode": "sideways"}}, "status": {"lifecycleState": 7},
+        }))
+        .unwrap();
+        assert!(deployment.spec.as_result().unwrap_err().contains("sideways"));
+        assert!(deployment.status.unwrap().as_result().is_err());
+    }
+}

@@ -1,0 +1,24 @@
+//! The part of FKO's resources that we read, as plain serde types that tolerate what they do not know.
+//!
+//! Field names and meanings follow FKO's `flink-kubernetes-operator-api` (CRDs 1.10 and 1.15). With the
+//! feature `kube` the kinds can be watched through kube; a client never comes from here.
+
+mod deployment;
+#[cfg(feature = "kube")]
+mod kube_impl;
+mod ownership;
+mod parsed;
+mod status;
+
+pub use deployment::{FlinkDeployment, FlinkDeploymentSpec, JobSpec, JobState, PodTemplate, UpgradeMode};
+pub use ownership::{Field, FieldOwners, last_applied_spec};
+pub use parsed::Parsed;
+pub use status::{FlinkDeploymentStatus, JobStatus, ReconciledSpec, ReconciliationStatus};
+
+/// API group of FKO's kinds.
+pub const GROUP: &str = "flink.apache.org";
+/// API version of FKO's kinds.
+pub const VERSION: &str = "v1beta1";
+/// Our field manager, annotation owner and reporting controller. Flux strips managers that start with
+/// `kubectl`, so it must not.
+pub const FIELD_MANAGER: &str = "flink-remedy";

@@ -1,0 +1,119 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use serde_json::Value;
+
+use crate::FIELD_MANAGER;
+
+const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+
+/// A field of a `FlinkDeployment` that we may write.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Field {
+    /// `spec.flinkConfiguration[key]`, the key flat.
+    Option(String),
+    /// `spec.logConfiguration[file]`.
+    LogFile(String),
+    /// `spec.podTemplate.metadata.annotations[key]`.
+    PodAnnotation(String),
+    /// `metadata.annotations[key]`.
+    Annotation(String),
+}
+
+/// Who owns the fields that we may write, by `metadata.managedFields`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FieldOwners {
+    /// What our server-side apply owns.
+    pub ours: BTreeSet<Field>,
+    /// What others own, with the last manager named.
+    pub others: BTreeMap<Field, String>,
+}
+
+impl FieldOwners {
+    /// Reads the owners of one object.
+    pub fn of(metadata: &ObjectMeta) -> Self {
+        let mut owners = Self::default();
+        for entry in metadata.managed_fields.iter().flatten() {
+            let manager = entry.manager.as_deref().unwrap_or("unknown");
+            for field in fields(entry) {
+                if is_our_apply(entry) {
+                    owners.ours.insert(field);
+                } else {
+                    owners.others.insert(field, manager.to_owned());
+                }
+            }
+        }
+        owners
+    }
+
+    /// Whether we own the field and nobody else does.
+    pub fn only_ours(&self, field: &Field) -> bool {
+        self.ours.contains(field) && !self.others.contains_key(field)
+    }
+}
+
+fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(FIELD_MANAGER)
+        && entry.operation.as_deref() == Some("Apply")
+        && entry.subresource.as_deref().unwrap_or_default().is_empty()
+}
+
+fn fields(entry: &ManagedFieldsEntry) -> Vec<Field> {
+    let Some(root) = entry.fields_v1.as_ref().map(|fields| &fields.0) else { return Vec::new() };
+    let mut found = Vec::new();
+    for (path, field) in [
+        (&["f:spec", "f:flinkConfiguration"][..], Field::Option as fn(String) -> Field),
+        (&["f:spec", "f:logConfiguration"], Field::LogFile),
+        (&["f:spec", "f:podTemplate", "f:metadata", "f:annotations"], Field::PodAnnotation),
+        (&["f:metadata", "f:annotations"], Field::Annotation),
+    ] {
+        let node = path.iter().try_fold(root, |node, step| node.get(step));
+        let names = node.and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys);
+        found.extend(names.filter_map(|name| name.strip_prefix("f:")).map(|name| field(name.to_owned())));
+    }
+    found
+}
+
+/// The `spec` of the manifest that a client-side `kubectl apply` last sent: a user who pins our value that
+/// way changes nothing in `managedFields` (tried on Kubernetes 1.36).
+pub fn last_applied_spec(metadata: &ObjectMeta) -> Option<Value> {
+    let text = metadata.annotations.as_ref()?.get(LAST_APPLIED)?;
+    let mut manifest: Value = serde_json::from_str(text).ok()?;
+    manifest.get_mut("spec").map(Value::take)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn metadata(value: Value) -> ObjectMeta {
+        serde_json::from_value(value).unwrap()
+    }
+
+    #[test]
+    fn owners_are_read_per_field() {
+        let owners = FieldOwners::of(&metadata(json!({"managedFields": [
+            {"manager": "flink-remedy", "operation": "Apply", "fieldsV1": {
+                "f:metadata": {"f:annotations": {"f:flink-remedy.dev/filled": {}}},
+                "f:spec": {"f:flinkConfiguration": {"f:a.b": {}, "f:c": {}},
+                           "f:podTemplate": {"f:metadata": {"f:annotations": {"f:prometheus.io/port": {}}}}}}},
+            {"manager": "argocd", "operation": "Apply", "fieldsV1": {"f:spec": {"f:flinkConfiguration": {".": {}, "f:c": {}}}}},
+            {"manager": "flink-remedy", "operation": "Update", "fieldsV1": {"f:spec": {"f:logConfiguration": {"f:x": {}}}}},
+        ]})));
+        assert!(owners.only_ours(&Field::Option("a.b".into())));
+        assert!(owners.only_ours(&Field::PodAnnotation("prometheus.io/port".into())));
+        assert!(owners.only_ours(&Field::Annotation("flink-remedy.dev/filled".into())));
+        assert_eq!(owners.others[&Field::Option("c".into())], "argocd");
+        assert!(!owners.only_ours(&Field::LogFile("x".into())));
+    }
+
+    #[test]
+    fn the_last_applied_spec_is_found() {
+        let manifest = json!({"spec": {"flinkConfiguration": {"a": "1"}}}).to_string();
+        let found = last_applied_spec(&metadata(json!({"annotations": {LAST_APPLIED: manifest}})));
+        assert_eq!(found, Some(json!({"flinkConfiguration": {"a": "1"}})));
+        assert_eq!(last_applied_spec(&metadata(json!({}))), None);
+    }
+}

@@ -1,0 +1,114 @@
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+
+/// `FlinkDeployment.status`. FKO calls it internal and changes it between versions, so every field is
+/// optional and every state a text: what we do not know, the restart gate treats as a reason to wait.
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FlinkDeploymentStatus {
+    /// `CREATED`, `SUSPENDED`, `UPGRADING`, `DEPLOYED`, `STABLE`, `ROLLING_BACK`, `ROLLED_BACK`, `FAILED`,
+    /// `DELETING` or `DELETED`.
+    pub lifecycle_state: Option<String>,
+    /// `READY` when the `JobManager` answers.
+    pub job_manager_deployment_status: Option<String>,
+    /// The job as Flink reports it.
+    #[serde(default)]
+    pub job_status: JobStatus,
+    /// What FKO has deployed.
+    #[serde(default)]
+    pub reconciliation_status: ReconciliationStatus,
+    /// What FKO could not do.
+    pub error: Option<String>,
+    /// Generation that FKO has seen; set by newer FKO only (1.7 never sets it).
+    pub observed_generation: Option<i64>,
+}
+
+/// `status.jobStatus`.
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct JobStatus {
+    /// Flink's `JobStatus`: `RUNNING`, `FAILED`, `FINISHED`, ...
+    pub state: Option<String>,
+    /// Savepoints of FKO up to 1.9.
+    pub savepoint_info: Option<SavepointInfo>,
+}
+
+/// `status.jobStatus.savepointInfo`.
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SavepointInfo {
+    /// Set while a savepoint that FKO triggered is being written.
+    pub trigger_id: Option<String>,
+}
+
+/// `status.reconciliationStatus`.
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ReconciliationStatus {
+    /// `DEPLOYED`, `UPGRADING`, `ROLLING_BACK` or `ROLLED_BACK`.
+    pub state: Option<String>,
+    /// The spec that FKO last acted on.
+    pub last_reconciled_spec: Option<ReconciledSpec>,
+    /// The spec under which the job was last seen running.
+    pub last_stable_spec: Option<ReconciledSpec>,
+}
+
+/// A spec that FKO keeps in its status as a JSON string; only a digest of it stays in memory.
+#[derive(Clone, Debug, PartialEq, Hash)]
+pub struct ReconciledSpec {
+    /// `metadata.generation` of that spec (`resource_metadata.metadata.generation`), where FKO recorded it.
+    pub generation: Option<i64>,
+    /// Digest of the whole text.
+    pub digest: u64,
+}
+
+impl<'de> Deserialize<'de> for ReconciledSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let generation = serde_json::from_str::<Value>(&text)
+            .ok()
+            .and_then(|spec| spec.pointer("/resource_metadata/metadata/generation")?.as_i64());
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Ok(Self { generation, digest: hasher.finish() })
+    }
+}
+
+impl FlinkDeploymentStatus {
+    /// The generation of the spec that FKO has acted on: as it says itself, else as recorded in the spec it keeps.
+    pub fn reconciled_generation(&self) -> Option<i64> {
+        self.observed_generation.or_else(|| self.reconciliation_status.last_reconciled_spec.as_ref()?.generation)
+    }
+
+    /// The generation under which the job was last seen running, where FKO recorded it.
+    pub fn stable_generation(&self) -> Option<i64> {
+        self.reconciliation_status.last_stable_spec.as_ref()?.generation
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_generation_is_found_inside_the_kept_spec() {
+        let kept = json!({"spec": {}, "resource_metadata": {"metadata": {"generation": 3}}}).to_string();
+        let status: FlinkDeploymentStatus =
+            serde_json::from_value(json!({"reconciliationStatus": {"lastReconciledSpec": kept}})).unwrap();
+        assert_eq!(status.reconciled_generation(), Some(3));
+        assert_eq!(status.stable_generation(), None);
+    }
+
+    #[test]
+    fn what_fko_says_itself_comes_first() {
+        let status: FlinkDeploymentStatus = serde_json::from_value(json!({
+            "observedGeneration": 5, "reconciliationStatus": {"lastReconciledSpec": "not json"},
+        }))
+        .unwrap();
+        assert_eq!(status.reconciled_generation(), Some(5));
+    }
+}

@@ -1,0 +1,139 @@
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+
+use crate::Key;
+
+/// Why a `flinkConfiguration` has no flat form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum FlattenError {
+    /// The whole document is a scalar or a list.
+    #[error("flinkConfiguration must be a map of options, but it is {found}; write `key: value` lines below it")]
+    NotAMap {
+        /// The JSON kind that stands there.
+        found: &'static str,
+    },
+}
+
+/// Turns a flat, nested or mixed `flinkConfiguration` into flat keys, as FKO does
+/// (`ConfigObjectNode.asFlatMap`): lists joined with `;`, numbers and booleans as written, `null` as the
+/// text `null`, empty maps and lists dropped.
+///
+/// Where a flat and a nested spelling of one key meet, the later in document order wins there. Documents
+/// reach FKO through the API server, which sorts keys, and so does [`serde_json::Map`]: the same one wins here.
+///
+/// # Errors
+/// A scalar or a list in place of the map. An absent document (`null`) is empty.
+pub fn flatten(document: &Value) -> Result<BTreeMap<Key, String>, FlattenError> {
+    let mut flat = BTreeMap::new();
+    match document {
+        Value::Null => {}
+        Value::Object(_) => collect(document, "", &mut flat),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            return Err(FlattenError::NotAMap { found: "a single value" });
+        }
+        Value::Array(_) => return Err(FlattenError::NotAMap { found: "a list" }),
+    }
+    Ok(flat)
+}
+
+/// The keys that a document spells twice, flat and nested (`a.b: 1` beside `a: {b: 2}`).
+pub fn spelled_twice(document: &Value) -> BTreeSet<Key> {
+    let mut seen = BTreeSet::new();
+    let mut twice = BTreeSet::new();
+    for (name, node) in document.as_object().into_iter().flatten() {
+        let mut flat = BTreeMap::new();
+        collect(node, name, &mut flat);
+        twice.extend(flat.into_keys().filter(|key| !seen.insert(key.clone())));
+    }
+    twice
+}
+
+fn collect(node: &Value, path: &str, flat: &mut BTreeMap<Key, String>) {
+    match node {
+        Value::Object(fields) => {
+            for (name, child) in fields {
+                if path.is_empty() {
+                    collect(child, name, flat);
+                } else {
+                    collect(child, &format!("{path}.{name}"), flat);
+                }
+            }
+        }
+        Value::Array(items) if items.is_empty() => {}
+        Value::Array(items) => {
+            let joined = items.iter().map(scalar_text).collect::<Vec<_>>().join(";");
+            flat.insert(Key::from(path), joined);
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            flat.insert(Key::from(path), scalar_text(node));
+        }
+    }
+}
+
+/// Jackson's `asText`: containers have no text of their own.
+fn scalar_text(node: &Value) -> String {
+    match node {
+        Value::Null => "null".to_owned(),
+        Value::Bool(value) => value.to_string(),
+        Value::Number(value) => value.to_string(),
+        Value::String(value) => value.clone(),
+        Value::Array(_) | Value::Object(_) => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn flat(document: &Value) -> Vec<(String, String)> {
+        flatten(document).unwrap().into_iter().map(|(key, value)| (key.to_string(), value)).collect()
+    }
+
+    fn pair(key: &str, value: &str) -> (String, String) {
+        (key.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn flat_nested_and_mixed_are_one() {
+        let expected = vec![pair("a.b", "1"), pair("a.c.d", "true")];
+        assert_eq!(flat(&json!({"a.b": "1", "a.c.d": "true"})), expected);
+        assert_eq!(flat(&json!({"a": {"b": 1, "c": {"d": true}}})), expected);
+        assert_eq!(flat(&json!({"a": {"b": 1}, "a.c": {"d": true}})), expected);
+    }
+
+    #[test]
+    fn lists_are_joined_as_fko_joins_them() {
+        assert_eq!(flat(&json!({"l": ["a", 2, true, null, {"x": 1}, [3]]})), vec![pair("l", "a;2;true;null;;")]);
+        assert_eq!(flat(&json!({"l": [], "m": {}})), vec![]);
+    }
+
+    #[test]
+    fn scalars_keep_their_text() {
+        assert_eq!(
+            flat(&json!({"a": 1.0, "b": "010", "c": null, "d": ""})),
+            vec![pair("a", "1.0"), pair("b", "010"), pair("c", "null"), pair("d", "")]
+        );
+    }
+
+    #[test]
+    fn the_flat_spelling_wins_over_the_nested_one() {
+        assert_eq!(flat(&json!({"a.b": "flat", "a": {"b": "nested"}})), vec![pair("a.b", "flat")]);
+    }
+
+    #[test]
+    fn a_key_in_two_spellings_is_found() {
+        let twice = spelled_twice(&json!({"a.b": 1, "a": {"b": 2, "c": 3}, "d": 4}));
+        assert_eq!(twice, BTreeSet::from([Key::from("a.b")]));
+    }
+
+    #[test]
+    fn no_document_is_empty_and_no_map_is_an_error() {
+        assert_eq!(flat(&Value::Null), vec![]);
+        for (document, found) in [(json!([1]), "a list"), (json!("x"), "a single value")] {
+            assert_eq!(flatten(&document), Err(FlattenError::NotAMap { found }));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::{FlinkOption, FlinkVersion, Key, Lookup};
+
+const NAMESPACE_PREFIX: &str = "kubernetes.operator.default-configuration.namespace.";
+const VERSION_PREFIX: &str = "kubernetes.operator.default-configuration.flink-version.";
+
+/// Where a setting comes from, the weakest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Origin {
+    /// FKO's own configuration file.
+    PlatformBase,
+    /// FKO's `default-configuration.namespace.<ns>.`
+    PlatformNamespace,
+    /// FKO's `default-configuration.flink-version.<version>[+].`
+    PlatformVersion,
+    /// What FKO sets by itself where nobody else did (`FlinkConfigBuilder`).
+    OperatorBuiltIn,
+    /// The resource's `flinkConfiguration`.
+    Resource,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::PlatformBase => "the Flink operator's configuration",
+            Self::PlatformNamespace => "the Flink operator's configuration for this namespace",
+            Self::PlatformVersion => "the Flink operator's configuration for this Flink version",
+            Self::OperatorBuiltIn => "the Flink operator's built-in default",
+            Self::Resource => "the resource",
+        })
+    }
+}
+
+/// An option's value with its origin.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The value as text.
+    pub value: String,
+    /// The layer that it comes from.
+    pub origin: Origin,
+}
+
+/// A line of FKO's flat configuration file that says nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line} is not of the form `key: value`: {text}")]
+pub struct LayerError {
+    /// Line number, from 1.
+    pub line: usize,
+    /// The line's key part, never its value.
+    pub text: String,
+}
+
+/// Reads a flat `flink-conf.yaml` as Flink 1.x does (`GlobalConfiguration.loadYAMLResource`): what follows a
+/// `#` is a comment, the first `: ` parts key and value, the last of two equal keys wins.
+///
+/// # Errors
+/// A line without `: `. Flink skips it with a warning; to us it means that the layers are not what they seem.
+pub fn parse_flat_file(text: &str) -> Result<BTreeMap<Key, String>, LayerError> {
+    let mut settings = BTreeMap::new();
+    for (index, raw) in text.lines().enumerate() {
+        let line = raw.split_once('#').map_or(raw, |(before, _)| before).trim();
+        if line.is_empty() {
+            continue;
+        }
+        let (key, value) = line.split_once(": ").map(|(key, value)| (key.trim(), value.trim())).unwrap_or_default();
+        if key.is_empty() || value.is_empty() {
+            let text = line.split(':').next().unwrap_or_default().chars().take(80).collect();
+            return Err(LayerError { line: index + 1, text });
+        }
+        settings.insert(Key::from(key), value.to_owned());
+    }
+    Ok(settings)
+}
+
+/// FKO's own configuration: a base with per-namespace and per-version overrides
+/// (`FlinkConfigManager.getDefaultConfig`).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PlatformLayers {
+    settings: BTreeMap<Key, String>,
+}
+
+impl PlatformLayers {
+    /// The layers that FKO's flat configuration holds.
+    pub fn new(settings: BTreeMap<Key, String>) -> Self {
+        Self { settings }
+    }
+
+    /// What a job of this namespace and version starts from: base, then namespace, then versions ascending
+    /// with `v1_18+` before the exact `v1_18`.
+    pub fn effective(&self, namespace: &str, version: FlinkVersion) -> BTreeMap<Key, Setting> {
+        let mut effective = BTreeMap::new();
+        let mut add =
+            |key: Key, value: &str, origin| effective.insert(key, Setting { value: value.to_owned(), origin });
+        for (key, value) in &self.settings {
+            add(key.clone(), value, Origin::PlatformBase);
+        }
+        for (key, value) in self.below(&format!("{NAMESPACE_PREFIX}{namespace}.")) {
+            add(key, value, Origin::PlatformNamespace);
+        }
+        for prefix in self.version_prefixes(version) {
+            for (key, value) in self.below(&prefix) {
+                add(key, value, Origin::PlatformVersion);
+            }
+        }
+        effective
+    }
+
+    fn below(&self, prefix: &str) -> impl Iterator<Item = (Key, &str)> {
+        self.settings
+            .iter()
+            .filter_map(move |(key, value)| Some((Key::from(key.as_str().strip_prefix(prefix)?), value.as_str())))
+    }
+
+    fn version_prefixes(&self, version: FlinkVersion) -> Vec<String> {
+        let mut and_newer: Vec<FlinkVersion> = self
+            .settings
+            .keys()
+            .filter_map(|key| {
+                key.as_str().strip_prefix(VERSION_PREFIX)?.split('.').next()?.strip_suffix('+')?.parse().ok()
+            })
+            .filter(|from| *from <= version)
+            .collect();
+        and_newer.sort_unstable();
+        and_newer.dedup();
+        let mut prefixes: Vec<String> = and_newer.iter().map(|from| format!("{VERSION_PREFIX}{from}+.")).collect();
+        prefixes.push(format!("{VERSION_PREFIX}{version}."));
+        prefixes
+    }
+}
+
+/// The configuration in effect for one job, every value with its origin.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EffectiveConf {
+    settings: BTreeMap<Key, Setting>,
+}
+
+impl EffectiveConf {
+    /// A resource's settings alone, without layers below it.
+    pub fn of_resource(resource: BTreeMap<Key, String>) -> Self {
+        Self::new(BTreeMap::new(), resource)
+    }
+
+    /// A resource's settings upon the layers below it.
+    pub fn new(platform: BTreeMap<Key, Setting>, resource: BTreeMap<Key, String>) -> Self {
+        let mut settings = platform;
+        settings.extend(resource.into_iter().map(|(key, value)| (key, Setting { value, origin: Origin::Resource })));
+        Self { settings }
+    }
+
+    /// The setting under exactly this key.
+    pub fn get(&self, key: &str) -> Option<&Setting> {
+        self.settings.get(key)
+    }
+
+    /// Every setting in the order of keys.
+    pub fn iter(&self) -> impl Iterator<Item = (&Key, &Setting)> {
+        self.settings.iter()
+    }
+
+    /// Writes a setting of the resource.
+    pub fn set(&mut self, key: Key, value: String) {
+        self.settings.insert(key, Setting { value, origin: Origin::Resource });
+    }
+
+    /// Adds what FKO sets by itself, unless the option is there in a spelling that this version reads.
+    pub fn set_built_in(&mut self, option: &FlinkOption, version: FlinkVersion, value: &str) {
+        if !matches!(option.find(self, version), Lookup::Set { .. }) {
+            let setting = Setting { value: value.to_owned(), origin: Origin::OperatorBuiltIn };
+            self.settings.insert(option.key(version), setting);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::options::CHECKPOINT_INTERVAL;
+
+    const FILE: &str = "# FKO\n\
+        a: base # why\n\
+        b: base\n\
+        c: base\n\
+        kubernetes.operator.default-configuration.namespace.prod.b: prod\n\
+        kubernetes.operator.default-configuration.flink-version.v1_18+.c: from18\n\
+        kubernetes.operator.default-configuration.flink-version.v1_20+.c: from20\n\
+        kubernetes.operator.default-configuration.flink-version.v1_19.c: only19\n";
+
+    fn value(layers: &PlatformLayers, namespace: &str, version: (u16, u16), key: &str) -> String {
+        layers.effective(namespace, FlinkVersion::new(version.0, version.1))[key].value.clone()
+    }
+
+    #[test]
+    fn layers_override_each_other_as_in_fko() {
+        let layers = PlatformLayers::new(parse_flat_file(FILE).unwrap());
+        assert_eq!(value(&layers, "dev", (1, 17), "b"), "base");
+        assert_eq!(value(&layers, "prod", (1, 17), "b"), "prod");
+        for (version, expected) in
+            [((1, 17), "base"), ((1, 18), "from18"), ((1, 19), "only19"), ((1, 20), "from20"), ((2, 0), "from20")]
+        {
+            assert_eq!(value(&layers, "dev", version, "c"), expected, "{version:?}");
+        }
+    }
+
+    #[test]
+    fn the_resource_wins_and_a_built_in_yields() {
+        let version = FlinkVersion::new(1, 20);
+        let layers = PlatformLayers::new(parse_flat_file(FILE).unwrap());
+        let resource = BTreeMap::from([(Key::from("a"), "mine".to_owned())]);
+        let mut conf = EffectiveConf::new(layers.effective("dev", version), resource);
+        conf.set_built_in(&CHECKPOINT_INTERVAL, version, "5 min");
+        conf.set_built_in(&CHECKPOINT_INTERVAL, version, "9 min");
+        assert_eq!(conf.get("a").map(|s| s.origin), Some(Origin::Resource));
+        let interval = conf.get("execution.checkpointing.interval").unwrap();
+        assert_eq!((interval.value.as_str(), interval.origin), ("5 min", Origin::OperatorBuiltIn));
+    }
+
+    #[test]
+    fn a_line_without_a_value_is_named_without_printing_it() {
+        let error = parse_flat_file("a: 1\ns3.secret-key:hunter2\n").unwrap_err();
+        assert_eq!(error, LayerError { line: 2, text: "s3.secret-key".to_owned() });
+    }
+}

@@ -1,0 +1,20 @@
+//! Flink's configuration as the Flink Kubernetes Operator (FKO) and Flink itself read it: flat keys,
+//! their spellings across versions, typed values, and layers with their origin.
+//!
+//! Pure: values in, values out; no clock, no I/O, no Kubernetes types.
+
+mod flatten;
+mod key;
+mod layers;
+pub mod options;
+mod secret;
+mod value;
+mod version;
+
+pub use flatten::{FlattenError, flatten, spelled_twice};
+pub use key::Key;
+pub use layers::{EffectiveConf, LayerError, Origin, PlatformLayers, Setting, parse_flat_file};
+pub use options::{FlinkOption, Lookup};
+pub use secret::{MASK, is_secret, masked};
+pub use value::{ValueError, parse_bool, parse_duration_ms};
+pub use version::{FlinkVersion, VersionError};
