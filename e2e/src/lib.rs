@@ -1,0 +1,40 @@
+//! The harness of the control plane tests: a real etcd, kube-apiserver and kube-controller-manager,
+//! the built `flink-remedy` beside them, and a proxy between the two that can fail on demand.
+//!
+//! ```no_run
+//! # async fn test() {
+//! let plane = e2e::ControlPlane::shared(e2e::Crds::Typed).await;
+//! let namespace = plane.namespace("example").await;
+//! let mark = plane.audit().mark();
+//! // ... act as somebody ...
+//! let writes = plane.audit().query().since(mark).namespace(&namespace).writes().entries();
+//! # }
+//! ```
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "this crate is test code: a broken assumption has to end the test with a message"
+)]
+
+pub mod artifacts;
+pub mod audit;
+pub mod crds;
+mod identity;
+pub mod launch;
+pub mod objects;
+mod operator;
+mod pki;
+mod plane;
+pub mod process;
+pub mod proxy;
+pub mod state;
+mod wait;
+
+pub use audit::{AuditEntry, AuditLog, Mark};
+pub use crds::Crds;
+pub use objects::{apply, apply_yaml, flink_deployments, flink_session_jobs, patch_status};
+pub use operator::{Operator, OperatorOptions};
+pub use plane::{ControlPlane, KubectlOutput};
+pub use proxy::{Proxy, RequestInfo, Verdict};
+pub use wait::{Outcome, await_condition};

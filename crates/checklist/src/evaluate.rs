@@ -20,5 +20,7 @@ fn judge(rule: &Rule, subject: &Subject, policy: &Policy) -> Judgement {
             "a session cluster has no job of its own; its session jobs carry this setting",
         );
     }
-    (rule.check)(subject, policy)
+    let mut judgement = (rule.check)(subject, policy);
+    judgement.fills.retain(|fill| !subject.has(&fill.target));
+    judgement
 }

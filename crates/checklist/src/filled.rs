@@ -18,14 +18,23 @@ pub struct Filled {
     pub change: String,
     /// When the last change was made.
     pub at: Timestamp,
-    /// Generation that the last change gave the object, if it restarted a running job.
+    /// The last change that restarted the running job.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub restart_generation: Option<i64>,
+    pub restart: Option<Restart>,
     /// The approval that the last approved change used up.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub approval_used: Option<String>,
     /// Every value that is ours.
     pub values: BTreeMap<Target, FilledValue>,
+}
+
+/// A restart that we caused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// Id of the change.
+    pub change: String,
+    /// Generation that the change gave the object.
+    pub generation: i64,
 }
 
 /// One value of ours.
@@ -60,7 +69,7 @@ impl From<Version> for u8 {
 impl Filled {
     /// A record of a change.
     pub fn new(change: String, at: Timestamp, values: BTreeMap<Target, FilledValue>) -> Self {
-        Self { version: Version, change, at, restart_generation: None, approval_used: None, values }
+        Self { version: Version, change, at, restart: None, approval_used: None, values }
     }
 
     /// Our record on this object. One that our apply does not own alone came with a copied manifest or a
@@ -90,7 +99,8 @@ impl Filled {
 
     /// What the last change cost.
     pub fn cost(&self) -> Disruption {
-        if self.restart_generation.is_some() { Disruption::Restart } else { Disruption::None }
+        let restarted = self.restart.as_ref().is_some_and(|restart| restart.change == self.change);
+        if restarted { Disruption::Restart } else { Disruption::None }
     }
 }
 

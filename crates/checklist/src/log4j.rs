@@ -32,26 +32,25 @@ pub(crate) struct Levels {
     loggers: BTreeMap<String, (String, Option<Level>)>,
 }
 
+/// List of the loggers that count. Where it is absent, all of them do.
+const LIST: &str = "loggers";
+
 impl Levels {
     /// Reads a properties file. A level that is looked up at run time counts by its default
     /// (`${env:ROOT_LOG_LEVEL:-INFO}`).
     pub(crate) fn read(file: &str) -> Self {
-        let mut properties = BTreeMap::new();
-        for line in file.lines() {
-            if let Some((key, value)) = property(line) {
-                properties.insert(key, value);
-            }
-        }
-        let root = properties.get("rootLogger.level").or_else(|| properties.get("rootLogger"));
+        let properties: BTreeMap<&str, &str> = file.lines().filter_map(property).collect();
+        let level_of = |logger: &str| level(properties.get(level_key(&properties, logger).as_str())?);
+        let listed = properties.get(LIST).map(|list| names(list));
         let loggers = properties
             .iter()
             .filter_map(|(key, name)| {
-                let id = key.strip_prefix("logger.")?.strip_suffix(".name")?;
-                let level = properties.get(format!("logger.{id}.level").as_str()).and_then(|text| level(text));
-                Some(((*name).to_owned(), (id.to_owned(), level)))
+                let id = key.strip_prefix("logger.")?.strip_suffix(".name").filter(|id| !id.contains('.'))?;
+                let counts = listed.as_ref().is_none_or(|listed| listed.contains(&id));
+                counts.then(|| ((*name).to_owned(), (id.to_owned(), level_of(&format!("logger.{id}")))))
             })
             .collect();
-        Self { root: root.and_then(|text| level(text)), loggers }
+        Self { root: level_of(ROOT), loggers }
     }
 
     /// The root logger's level; `None` where the file gives none or an unknown one.
@@ -79,20 +78,52 @@ pub(crate) fn with_production_levels(file: &str, noisy: &[&str]) -> String {
     let levels = Levels::read(file);
     let mut text = file.to_owned();
     if levels.root != Some(Level::Info) {
-        text = set(&text, "rootLogger.level", Level::Info);
+        text = set_level(&text, ROOT, Level::Info);
     }
     for logger in noisy.iter().filter(|logger| levels.of(logger).is_none_or(|level| level < Level::Warn)) {
-        let id = levels.loggers.get(*logger).map_or_else(|| id_for(logger), |(id, _)| id.clone());
-        if !levels.loggers.contains_key(*logger) {
-            text = append(&text, &format!("logger.{id}.name = {logger}"));
-        }
-        text = set(&text, &format!("logger.{id}.level"), Level::Warn);
+        let id = if let Some((id, _)) = levels.loggers.get(*logger) {
+            id.clone()
+        } else {
+            let id = free_id(&text, logger);
+            text = append(&listing(&text, &id), &format!("logger.{id}.name = {logger}"));
+            id
+        };
+        text = set_level(&text, &format!("logger.{id}"), Level::Warn);
     }
     text
 }
 
-fn id_for(logger: &str) -> String {
-    logger.replace(['.', '-'], "_")
+const ROOT: &str = "rootLogger";
+
+/// The key that gives a logger its level: beside the shorthand `rootLogger = INFO, Console` log4j ignores
+/// `rootLogger.level` (`LoggerConfig.getLevelAndRefs`).
+fn level_key(properties: &BTreeMap<&str, &str>, logger: &str) -> String {
+    if properties.contains_key(logger) { logger.to_owned() } else { format!("{logger}.level") }
+}
+
+/// An id that no line of the file uses: two loggers under one id would be one.
+fn free_id(file: &str, logger: &str) -> String {
+    let mut id = logger.replace(['.', '-'], "_");
+    let is_taken = |id: &str| {
+        let of_id = |key: &str| key.strip_prefix("logger.").and_then(|rest| rest.split('.').next()) == Some(id);
+        file.lines().filter_map(property).any(|(key, _)| of_id(key))
+    };
+    while is_taken(&id) {
+        id.push('_');
+    }
+    id
+}
+
+/// The file with this id among the loggers that count.
+fn listing(file: &str, id: &str) -> String {
+    match file.lines().filter_map(property).rfind(|(key, _)| *key == LIST) {
+        Some((_, list)) => set(file, LIST, &format!("{list}, {id}")),
+        None => file.to_owned(),
+    }
+}
+
+fn names(list: &str) -> Vec<&str> {
+    list.split(',').map(str::trim).collect()
 }
 
 fn property(line: &str) -> Option<(&str, &str)> {
@@ -113,17 +144,28 @@ fn level(text: &str) -> Option<Level> {
     text.trim().parse().ok()
 }
 
-fn set(file: &str, key: &str, level: Level) -> String {
+/// The file with another level for a logger; appenders named behind it in the shorthand stay.
+fn set_level(file: &str, logger: &str, level: Level) -> String {
+    let properties: BTreeMap<&str, &str> = file.lines().filter_map(property).collect();
+    let key = level_key(&properties, logger);
+    let appenders = properties.get(key.as_str()).and_then(|value| value.split_once(','));
+    let value = match appenders {
+        Some((_, appenders)) if key == logger => format!("{level},{appenders}"),
+        _ => level.to_string(),
+    };
+    set(file, &key, &value)
+}
+
+fn set(file: &str, key: &str, value: &str) -> String {
     let is_it = |line: &str| property(line).is_some_and(|(found, _)| found == key);
     if !file.lines().any(is_it) {
-        return append(file, &format!("{key} = {level}"));
+        return append(file, &format!("{key} = {value}"));
     }
     file.split_inclusive('\n')
-        .map(
-            |line| {
-                if is_it(line) { format!("{key} = {level}{}", &line[line.trim_end().len()..]) } else { line.to_owned() }
-            },
-        )
+        .map(|line| match is_it(line) {
+            true => format!("{key} = {value}{}", &line[line.trim_end().len()..]),
+            false => line.to_owned(),
+        })
         .collect()
 }
 
@@ -155,6 +197,40 @@ mod tests {
         let expected = "# head\nrootLogger.level = INFO\nrootLogger.appenderRef.console.ref = C\n\nlogger.kafka.name= org.apache.kafka\nlogger.kafka.level = WARN\nappender.console.name = C\nlogger.org_apache_hadoop.name = org.apache.hadoop\nlogger.org_apache_hadoop.level = WARN\n";
         assert_eq!(changed, expected);
         assert_eq!(with_production_levels(&changed, &["org.apache.kafka", "org.apache.hadoop"]), changed);
+    }
+
+    #[test]
+    fn the_shorthand_counts_and_keeps_its_appenders() {
+        let file = "rootLogger.level = INFO\nrootLogger = DEBUG, Console, File\nlogger.k = INFO, Console\nlogger.k.name = org.apache.kafka\nlogger.k.level = WARN\n";
+        let levels = Levels::read(file);
+        assert_eq!((levels.root(), levels.of("org.apache.kafka")), (Some(Level::Debug), Some(Level::Info)));
+        let expected = "rootLogger.level = INFO\nrootLogger = INFO, Console, File\nlogger.k = WARN, Console\nlogger.k.name = org.apache.kafka\nlogger.k.level = WARN\n";
+        assert_eq!(with_production_levels(file, &["org.apache.kafka"]), expected);
+    }
+
+    #[test]
+    fn a_new_logger_takes_no_id_that_is_in_use() {
+        let file = "rootLogger.level = INFO\nlogger.akka.name = akka.remote\nlogger.akka.level = DEBUG\n";
+        let expected = format!("{file}logger.akka_.name = akka\nlogger.akka_.level = WARN\n");
+        assert_eq!(with_production_levels(file, &["akka"]), expected);
+        assert_eq!(Levels::read(&expected).of("akka.remote"), Some(Level::Debug));
+    }
+
+    #[test]
+    fn only_listed_loggers_count_where_there_is_a_list() {
+        let file = "loggers = kafka\nrootLogger.level = INFO\nlogger.kafka.name = org.apache.kafka\nlogger.kafka.level = WARN\nlogger.akka.name = akka\nlogger.akka.level = WARN\n";
+        assert_eq!(Levels::read(file).of("akka"), Some(Level::Info));
+        let changed = with_production_levels(file, &["org.apache.kafka", "akka"]);
+        assert_eq!(Levels::read(&changed).of("akka"), Some(Level::Warn));
+        assert!(changed.starts_with("loggers = kafka, akka_\n"), "{changed}");
+    }
+
+    #[test]
+    fn a_file_without_levels_or_end_of_line_gets_them() {
+        assert_eq!(
+            with_production_levels("appender.c.type = CONSOLE", &["akka"]),
+            "appender.c.type = CONSOLE\nrootLogger.level = INFO\nlogger.akka.name = akka\nlogger.akka.level = WARN\n"
+        );
     }
 
     #[test]

@@ -74,7 +74,7 @@ pub enum HoldReason {
     Removed,
     /// The owner now sets the option in another spelling; ours can only leave with a restart.
     OwnerTookOver,
-    /// Another job's restart is not over.
+    /// This other job's restart is not over. Its name is for logs: in the text it would change with every turn.
     InFlight(String),
 }
 
@@ -110,7 +110,7 @@ impl fmt::Display for HoldReason {
             Self::NoHighAvailability => f.write_str("upgrade mode last-state needs high availability; set it, or suspend the job"),
             Self::Removed => f.write_str("somebody removed a value that was filled before; it is filled again at the next deployment, or opt out of the rule"),
             Self::OwnerTookOver => f.write_str("the owner now sets the option in another spelling, and taking the filled one out restarts the job; it leaves at the next deployment, or approve it by annotation flink-remedy.dev/approve"),
-            Self::InFlight(job) => write!(f, "the restart of {job} is not over and only one job restarts at a time; it follows by itself"),
+            Self::InFlight(_) => f.write_str("another job's restart is not over and only one job restarts at a time; it follows by itself"),
         }
     }
 }

@@ -51,6 +51,8 @@ pub struct Plan {
     pub approved: bool,
     /// Whether it restarts a running job.
     pub restarts: bool,
+    /// Whether it closes a gap, beyond writing down what is right by default.
+    pub closes_gap: bool,
     /// Identifies what is written and removed; empty when there is nothing to do.
     pub hash: String,
 }
@@ -59,6 +61,11 @@ impl Plan {
     /// Whether the plan writes or removes nothing.
     pub fn is_empty(&self) -> bool {
         self.fills.is_empty() && self.leaving.is_empty()
+    }
+
+    /// Whether a person would want it done at a cost: it closes a gap, or lets go of what the owner took over.
+    pub fn is_pressing(&self) -> bool {
+        self.closes_gap || !self.leaving.is_empty()
     }
 }
 
@@ -83,27 +90,9 @@ pub fn plan_with(
     obedience: &Obedience,
     policy: &Policy,
 ) -> Plan {
-    let findings = evaluate(rules, subject, policy);
     let moment = moment(situation, subject);
-    let obeyed: Vec<&'static Rule> = rules.iter().copied().filter(|rule| !obedience.is_opted_out(rule)).collect();
-    let close = |verdicts: &[Verdict]| Closure::of(&obeyed, subject, policy, verdicts);
     let free = matches!(moment, Moment::Free(_));
-    let gaps = if free { close(&[Verdict::Gap, Verdict::Implicit]) } else { close(&[Verdict::Gap]) };
-    let leaving = leaving(subject, holdings);
-    let pending = !gaps.fills.is_empty() || !leaving.is_empty();
-    // A running job waits for its next deployment with what is right by default, and nobody need be told.
-    let closure = if pending || free { gaps } else { close(&[Verdict::Implicit]) };
-    let mut plan = Plan {
-        findings,
-        fills: closure.fills,
-        leaving,
-        refused: closure.refused,
-        timing: Timing::Nothing,
-        approved: false,
-        restarts: false,
-        hash: String::new(),
-    };
-    plan.hash = hash(&plan.fills, &plan.leaving);
+    let mut plan = propose(rules, subject, holdings, obedience, policy, free);
     let mode = obedience.mode(policy.mode);
     if plan.is_empty() || mode == Mode::Off || obedience.opt_out == OptOut::All {
         plan.fills.clear();
@@ -115,7 +104,7 @@ pub fn plan_with(
     plan.approved = is_approved(&plan.hash, obedience, holdings);
     plan.timing = if mode == Mode::Advise {
         Timing::Held(HoldReason::Advise)
-    } else if pending || free || !plan.restarts {
+    } else if plan.is_pressing() || !plan.restarts {
         timing(&plan, moment, mode, holdings)
     } else {
         Timing::NextDeploy
@@ -124,13 +113,45 @@ pub fn plan_with(
     plan
 }
 
+/// What would be written, without a moment for it yet.
+fn propose(
+    rules: &[&'static Rule],
+    subject: &Subject,
+    holdings: &Holdings,
+    obedience: &Obedience,
+    policy: &Policy,
+    free: bool,
+) -> Plan {
+    let obeyed: Vec<&'static Rule> = rules.iter().copied().filter(|rule| !obedience.is_opted_out(rule)).collect();
+    let close = |verdicts: &[Verdict]| Closure::of(&obeyed, subject, policy, verdicts);
+    let gaps = close(&[Verdict::Gap]);
+    let leaving = leaving(subject, holdings);
+    let closes_gap = !gaps.fills.is_empty();
+    // A running job waits for its next deployment with what is right by default only.
+    let closure = match (free, closes_gap || !leaving.is_empty()) {
+        (true, _) => close(&[Verdict::Gap, Verdict::Implicit]),
+        (false, true) => gaps,
+        (false, false) => close(&[Verdict::Implicit]),
+    };
+    Plan {
+        findings: evaluate(rules, subject, policy),
+        hash: hash(&closure.fills, &leaving),
+        fills: closure.fills,
+        leaving,
+        refused: closure.refused,
+        timing: Timing::Nothing,
+        approved: false,
+        restarts: false,
+        closes_gap,
+    }
+}
+
 fn timing(plan: &Plan, moment: Moment, mode: Mode, holdings: &Holdings) -> Timing {
     let approved = plan.approved;
     match moment {
-        Moment::Blocked(reason) => Timing::Held(reason),
         Moment::Free(_) => Timing::Now,
         Moment::Stable | Moment::NeedsApproval(_) if !plan.restarts || approved => Timing::Now,
-        Moment::NeedsApproval(reason) => Timing::Held(reason),
+        Moment::Blocked(reason) | Moment::NeedsApproval(reason) => Timing::Held(reason),
         Moment::Stable if !plan.leaving.is_empty() => Timing::Held(HoldReason::OwnerTookOver),
         Moment::Stable if plan.fills.keys().any(|target| holdings.removed.contains(target)) => {
             Timing::Held(HoldReason::Removed)

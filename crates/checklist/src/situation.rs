@@ -72,7 +72,7 @@ mod tests {
 
     use super::*;
 
-    fn situation(status: serde_json::Value, job: serde_json::Value) -> Situation {
+    fn situation(status: &serde_json::Value, job: &serde_json::Value) -> Situation {
         let deployment: FlinkDeployment = serde_json::from_value(json!({
             "metadata": {"name": "a", "generation": 4}, "spec": {"flinkVersion": "v1_20", "job": job}, "status": status,
         }))
@@ -88,12 +88,12 @@ mod tests {
                    "reconciliationStatus": {"lastStableSpec": kept(stable)}})
         };
         let job = json!({"upgradeMode": "savepoint"});
-        assert!(situation(status("STABLE", 3, 3), job.clone()).is_in_flight(4));
-        assert!(situation(status("UPGRADING", 4, 3), job.clone()).is_in_flight(4));
-        assert!(!situation(status("STABLE", 4, 3), job.clone()).is_in_flight(4));
-        assert!(!situation(status("FAILED", 4, 4), job.clone()).is_in_flight(4));
-        assert!(situation(status("FAILED", 4, 3), job).is_in_flight(4));
-        assert!(!situation(json!({"lifecycleState": "SUSPENDED"}), json!({"state": "suspended"})).is_in_flight(4));
-        assert!(situation(json!({"lifecycleState": 1}), json!({})).is_in_flight(4));
+        assert!(situation(&status("STABLE", 3, 3), &job).is_in_flight(4));
+        assert!(situation(&status("UPGRADING", 4, 3), &job).is_in_flight(4));
+        assert!(!situation(&status("STABLE", 4, 3), &job).is_in_flight(4));
+        assert!(!situation(&status("FAILED", 4, 4), &job).is_in_flight(4));
+        assert!(situation(&status("FAILED", 4, 3), &job).is_in_flight(4));
+        assert!(!situation(&json!({"lifecycleState": "SUSPENDED"}), &json!({"state": "suspended"})).is_in_flight(4));
+        assert!(situation(&json!({"lifecycleState": 1}), &json!({})).is_in_flight(4));
     }
 }

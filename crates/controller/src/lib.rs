@@ -1,0 +1,22 @@
+//! The reconcile loop: watches FlinkDeployments, lets the checklist plan, writes, and says what it did.
+//!
+//! Stages are modules, each with its own error: `reconcile` drives them, `reconcile::apply` is the only writer
+//! of jobs, `report` queues Events, `rollout` keeps restarts to one at a time, `lease` fences every write.
+
+mod error;
+pub mod events;
+mod jobs;
+pub mod lease;
+mod metrics;
+mod namespaces;
+pub mod operator_config;
+pub mod reconcile;
+mod report;
+pub mod rollout;
+mod run;
+mod watch;
+
+pub use error::{Error, GatherError, Retry};
+pub use jobs::Jobs;
+pub use metrics::Metrics;
+pub use run::{Controller, RunError, Settings};

@@ -158,7 +158,7 @@ mod tests {
                 seen.push(key);
             }
         }
-        assert!(spelled("state.backend").is_some_and(|option| std::ptr::eq(option, &STATE_BACKEND)));
+        assert_eq!(spelled("state.backend").map(FlinkOption::spellings), Some(STATE_BACKEND.spellings()));
         assert!(spelled("no.such.option").is_none());
     }
 }

@@ -1,0 +1,83 @@
+//! Kubernetes Events: what is said (pure), and the emitter that says it once.
+
+mod emitter;
+mod notes;
+
+pub use emitter::{Emitter, EventSink, Said};
+pub use notes::notices;
+pub(crate) use notes::notice;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+
+/// The reasons of our Events, a closed set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, strum::IntoStaticStr, strum::EnumIter)]
+pub enum Reason {
+    /// Values were filled.
+    Remediated,
+    /// A fill waits, and for what.
+    RemediationHeld,
+    /// A human must decide.
+    RemediationAdvised,
+    /// A value belongs to another manager.
+    RemediationConflict,
+    /// The change was refused.
+    RemediationFailed,
+    /// The job is left alone on request.
+    OptedOut,
+    /// An annotation of ours cannot be read.
+    InvalidAnnotation,
+    /// The resource cannot be judged.
+    InvalidResource,
+}
+
+/// Normal or Warning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+pub enum EventType {
+    /// All is as it should be.
+    Normal,
+    /// Somebody should look.
+    Warning,
+}
+
+/// One thing to say about one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Notice {
+    /// Why.
+    pub reason: Reason,
+    /// How bad.
+    pub kind: EventType,
+    /// One sentence or a few, at most 1024 bytes; no secrets.
+    pub note: String,
+    /// Tells two notices with equal words apart, such as the same fill made twice.
+    pub salt: String,
+}
+
+/// A notice with the object that it is about.
+#[derive(Clone, Debug)]
+pub struct About {
+    /// The object.
+    pub regarding: ObjectReference,
+    /// What is said.
+    pub notice: Notice,
+}
+
+impl Reason {
+    /// What it means, for the documentation.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Remediated => "Values were filled. The note lists them with the rule, the cost and how to opt out.",
+            Self::RemediationHeld => "A gap could be filled, but not now. The note says what it waits for and what would free it.",
+            Self::RemediationAdvised => "Findings that a human must decide, or what would be filled if the mode allowed it.",
+            Self::RemediationConflict => "Another field manager owns a value that would be filled. It is left as it is.",
+            Self::RemediationFailed => "The API server, an admission webhook or a quota refused the change. It is tried again, later each time.",
+            Self::OptedOut => "The job, or its namespace, is opted out by annotation.",
+            Self::InvalidAnnotation => "An annotation under flink-remedy.dev/ cannot be read. The whole job counts as opted out until it is corrected.",
+            Self::InvalidResource => "The spec cannot be judged. The note says which part and why.",
+        }
+    }
+
+    /// The reason as it stands in the Event.
+    pub fn as_str(self) -> &'static str {
+        self.into()
+    }
+}

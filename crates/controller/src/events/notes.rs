@@ -1,0 +1,149 @@
+//! From a plan to what people read in `kubectl describe`.
+
+use checklist::{Disruption, Filled, Holdings, Obedience, OptOut, Plan, Timing, Verdict, annotations};
+use flink_api::FlinkDeployment;
+use jiff::{SignedDuration, Timestamp};
+
+use super::{EventType, Notice, Reason};
+
+/// Longest note that the API accepts, in bytes (events.k8s.io/v1).
+const LONGEST_NOTE: usize = 1024;
+/// How long a change is still news.
+const NEWS: SignedDuration = SignedDuration::from_hours(1);
+
+const HOW_TO_OPT_OUT: &str = "Opt out: annotate flink-remedy.dev/opt-out with the rule's code or \"true\".";
+
+/// Everything that is to be said of one job now.
+pub fn notices(deployment: &FlinkDeployment, plan: &Plan, holdings: &Holdings, obedience: &Obedience, dry_run: bool, now: Timestamp) -> Vec<Notice> {
+    let mut notices = Vec::new();
+    notices.extend(obedience.problems.iter().map(|problem| {
+        let note = format!("{problem}. The whole job counts as opted out until it is corrected.");
+        notice(Reason::InvalidAnnotation, EventType::Warning, note)
+    }));
+    if obedience.problems.is_empty() && obedience.opt_out == OptOut::All {
+        notices.push(opted_out(deployment, plan));
+    }
+    notices.extend(holdings.filled.as_ref().filter(|filled| now.duration_since(filled.at) < NEWS).map(remediated));
+    notices.extend(pending(plan, dry_run));
+    notices.extend(advised(plan, obedience));
+    notices
+}
+
+pub(crate) fn notice(reason: Reason, kind: EventType, note: String) -> Notice {
+    Notice { reason, kind, note: cut(note), salt: String::new() }
+}
+
+fn opted_out(deployment: &FlinkDeployment, plan: &Plan) -> Notice {
+    let open = plan.findings.iter().filter(|finding| finding.judgement.verdict == Verdict::Gap).count();
+    let why = deployment.annotation(annotations::OPT_OUT_REASON).map(|why| format!(" ({why})")).unwrap_or_default();
+    let note = format!("Opted out by annotation {} on the job or its namespace{why}; {open} gaps stay open.", annotations::OPT_OUT);
+    notice(Reason::OptedOut, EventType::Normal, note)
+}
+
+/// The last change, told from the record on the object, so that a crash between change and Event loses nothing.
+fn remediated(filled: &Filled) -> Notice {
+    let values = filled.last_change().map(|(target, value)| format!("{} ({})", target.shown(&value.value), value.rule));
+    let cost = match filled.cost() {
+        Disruption::None => "It cost no restart.",
+        Disruption::Restart | Disruption::StateUnsafe => "The running job restarts once for it.",
+    };
+    let values: Vec<String> = values.collect();
+    let note = if values.is_empty() {
+        format!("Withdrew filled values that their owner now sets in another spelling. {cost}")
+    } else {
+        fitted("Filled ", &values, &format!(". {cost} {HOW_TO_OPT_OUT}"))
+    };
+    Notice { reason: Reason::Remediated, kind: EventType::Normal, note, salt: filled.at.to_string() }
+}
+
+fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
+    let fills: Vec<String> =
+        plan.fills.iter().map(|(target, fill)| format!("{} ({})", target.shown(&fill.value), fill.rule)).collect();
+    let leaving: Vec<String> = plan.leaving.iter().map(|target| format!("removal of {target}")).collect();
+    let all: Vec<String> = fills.into_iter().chain(leaving).collect();
+    let hash = &plan.hash;
+    match &plan.timing {
+        Timing::Nothing => None,
+        Timing::Now if dry_run => {
+            Some(notice(Reason::RemediationAdvised, EventType::Normal, fitted("Dry run, would fill ", &all, ".")))
+        }
+        Timing::Now => None,
+        Timing::Held(reason @ checklist::HoldReason::Advise) => {
+            Some(notice(Reason::RemediationAdvised, EventType::Normal, fitted("Would fill ", &all, &format!(": {reason}. {HOW_TO_OPT_OUT}"))))
+        }
+        Timing::Held(reason) => {
+            let rest = format!(". Held: {reason}. Plan {hash}. {HOW_TO_OPT_OUT}");
+            Some(notice(Reason::RemediationHeld, EventType::Normal, fitted("Would fill ", &all, &rest)))
+        }
+        // What is right by default only is written down in passing; nobody need wait for it.
+        Timing::NextDeploy if !plan.is_pressing() => None,
+        Timing::NextDeploy => {
+            let rest = format!(
+                ". Held: {}. Plan {hash}; approve it once by annotation flink-remedy.dev/approve. {HOW_TO_OPT_OUT}",
+                checklist::HoldReason::NextDeploy
+            );
+            Some(notice(Reason::RemediationHeld, EventType::Normal, fitted("Would fill ", &all, &rest)))
+        }
+    }
+}
+
+fn advised(plan: &Plan, obedience: &Obedience) -> Option<Notice> {
+    let findings = plan
+        .findings
+        .iter()
+        .filter(|finding| finding.judgement.verdict == Verdict::Advice && !obedience.is_opted_out(finding.rule))
+        .map(|finding| format!("{} {}: {}", finding.rule.code, finding.rule.name, finding.judgement.message));
+    let refused = plan.refused.iter().map(|(code, why)| format!("{code}: {why}"));
+    let all: Vec<String> = findings.chain(refused).collect();
+    if all.is_empty() {
+        return None;
+    }
+    Some(notice(Reason::RemediationAdvised, EventType::Normal, fitted("A human must decide: ", &all, ".")))
+}
+
+/// A list between head and tail, shortened so that the tail, which says what to do, always fits.
+fn fitted(head: &str, items: &[String], tail: &str) -> String {
+    let mut text = head.to_owned();
+    for (index, item) in items.iter().enumerate() {
+        let separator = if index == 0 { "" } else { ", " };
+        let more = format!(" and {} more", items.len() - index);
+        if index > 0 && text.len() + separator.len() + item.len() + more.len() + tail.len() > LONGEST_NOTE {
+            return cut(format!("{text}{more}{tail}"));
+        }
+        text.push_str(separator);
+        text.push_str(item);
+    }
+    cut(text + tail)
+}
+
+fn cut(mut note: String) -> String {
+    const MARK: &str = "…";
+    if note.len() > LONGEST_NOTE {
+        let mut end = LONGEST_NOTE - MARK.len();
+        while !note.is_char_boundary(end) {
+            end -= 1;
+        }
+        note.truncate(end);
+        note.push_str(MARK);
+    }
+    note
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_list_is_shortened_before_what_to_do() {
+        let items: Vec<String> = (0..100).map(|index| format!("some.option.number.{index}=value")).collect();
+        let note = fitted("Filled ", &items, ". Opt out so.");
+        assert!(note.len() <= LONGEST_NOTE && note.ends_with(" more. Opt out so."), "{note}");
+        assert_eq!(fitted("Filled ", &items[..1], "."), "Filled some.option.number.0=value.");
+    }
+
+    #[test]
+    fn a_note_is_cut_between_characters() {
+        let note = cut("ä".repeat(2000));
+        assert!(note.len() <= LONGEST_NOTE && note.ends_with('…'));
+    }
+}

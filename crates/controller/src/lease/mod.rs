@@ -1,0 +1,207 @@
+//! Leader election with one Lease, and the fence that stops writes before anybody else may lead.
+//!
+//! A leader may write until `renew_deadline` after the moment at which its last confirmed renewal was *sent*;
+//! others take over only when the lease has stood still for `duration`, which is longer. Both sides measure on
+//! their own monotonic clock, so that no wall clock matters.
+
+mod fence;
+
+pub use fence::{Fence, NotLeader};
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::PostParams;
+use kube::{Api, Client};
+use tokio::time::Instant;
+use tracing::{info, warn};
+
+/// Where the lease is and how long it lasts.
+#[derive(Clone, Debug)]
+pub struct LeaseConfig {
+    /// Namespace of the lease: our own.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Who we are: unique to this process.
+    pub identity: String,
+    /// Others take over when the lease has stood still this long.
+    pub duration: Duration,
+    /// We stop writing this long after the last renewal; shorter than `duration`.
+    pub renew_deadline: Duration,
+    /// Pause between two renewals.
+    pub retry_period: Duration,
+}
+
+/// Why leadership ended or never began.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaseError {
+    /// A right is missing.
+    #[error("may not {verb} leases.coordination.k8s.io in namespace {namespace}: {message}; grant that verb to the ServiceAccount (manifests/rbac)")]
+    Forbidden {
+        /// The verb.
+        verb: &'static str,
+        /// The namespace.
+        namespace: String,
+        /// The server's words.
+        message: String,
+    },
+    /// The renewals did not get through in time.
+    #[error("lease {0} could not be renewed before its deadline; another replica may lead now, so this process ends")]
+    Expired(String),
+    /// Somebody else holds it.
+    #[error("lease {lease} was taken by {holder}; this process ends")]
+    Taken {
+        /// The lease.
+        lease: String,
+        /// Its new holder.
+        holder: String,
+    },
+}
+
+/// One replica's part in the election.
+pub struct Elector {
+    api: Api<Lease>,
+    config: LeaseConfig,
+    fence: Fence,
+    /// The lease as we last saw it, and when we first saw it so.
+    seen: Option<(Option<String>, Instant)>,
+}
+
+impl Elector {
+    /// Takes part with this identity; the fence opens when the lease is ours.
+    pub fn new(client: Client, config: LeaseConfig, fence: Fence) -> Self {
+        Self { api: Api::namespaced(client, &config.namespace), config, fence, seen: None }
+    }
+
+    /// Waits until the lease is ours.
+    ///
+    /// # Errors
+    /// A missing right; everything else is tried again.
+    pub async fn acquire(&mut self) -> Result<(), LeaseError> {
+        loop {
+            match self.attempt().await {
+                Ok(None) => {
+                    info!(identity = %self.config.identity, "leading");
+                    return Ok(());
+                }
+                Ok(Some(holder)) => tracing::debug!(%holder, "another replica leads"),
+                Err(Failure::Forbidden(error)) => return Err(error),
+                Err(Failure::Passing(why)) => warn!(%why, "lease not acquired yet"),
+            }
+            tokio::time::sleep(self.config.retry_period).await;
+        }
+    }
+
+    /// Renews until it fails; returns only then.
+    pub async fn hold(&mut self) -> LeaseError {
+        loop {
+            let Some(deadline) = self.fence.deadline() else { return LeaseError::Expired(self.config.name.clone()) };
+            tokio::time::sleep(self.config.retry_period.min(deadline.saturating_duration_since(Instant::now()))).await;
+            match tokio::time::timeout_at(deadline, self.attempt()).await {
+                Ok(Ok(None)) => {}
+                Ok(Ok(Some(holder))) => {
+                    self.fence.close();
+                    return LeaseError::Taken { lease: self.config.name.clone(), holder };
+                }
+                Ok(Err(Failure::Forbidden(error))) => warn!(%error, "lease not renewed"),
+                Ok(Err(Failure::Passing(why))) => warn!(%why, "lease not renewed"),
+                Err(_) => {
+                    self.fence.close();
+                    return LeaseError::Expired(self.config.name.clone());
+                }
+            }
+        }
+    }
+
+    /// Gives the lease up, so that another replica need not wait for it to expire.
+    pub async fn release(&mut self) {
+        if self.fence.deadline().is_none() {
+            return;
+        }
+        self.fence.close();
+        let Ok(Some(mut lease)) = self.api.get_opt(&self.config.name).await else { return };
+        let Some(spec) = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_ref() == Some(&self.config.identity)) else { return };
+        spec.holder_identity = Some(String::new());
+        if let Err(error) = self.api.replace(&self.config.name, &PostParams::default(), &lease).await {
+            warn!(%error, "lease not released; another replica leads when it expires");
+        }
+    }
+
+    /// One try to take or renew the lease; the holder's name if it is another's.
+    async fn attempt(&mut self) -> Result<Option<String>, Failure> {
+        let sent = Instant::now();
+        let current = within(self.config.renew_deadline, self.api.get_opt(&self.config.name)).await.map_err(|error| self.failure("get", error))?;
+        match current {
+            None => {
+                let lease = Lease { metadata: ObjectMeta { name: Some(self.config.name.clone()), ..ObjectMeta::default() }, spec: Some(self.spec(None)) };
+                within(self.config.renew_deadline, self.api.create(&PostParams::default(), &lease)).await.map_err(|error| self.failure("create", error))?;
+            }
+            Some(mut lease) => {
+                if let Some(holder) = self.other_holder(&lease) {
+                    return Ok(Some(holder));
+                }
+                lease.spec = Some(self.spec(lease.spec.as_ref()));
+                // The resourceVersion in the body makes this a compare-and-swap.
+                within(self.config.renew_deadline, self.api.replace(&self.config.name, &PostParams::default(), &lease)).await.map_err(|error| self.failure("update", error))?;
+            }
+        }
+        self.fence.open_until(sent + self.config.renew_deadline);
+        Ok(None)
+    }
+
+    /// The holder, if it is another one whose lease has not stood still for its duration.
+    fn other_holder(&mut self, lease: &Lease) -> Option<String> {
+        let spec = lease.spec.as_ref()?;
+        let holder = spec.holder_identity.clone().filter(|holder| !holder.is_empty() && *holder != self.config.identity)?;
+        let version = lease.metadata.resource_version.clone();
+        let since = match &self.seen {
+            Some((seen, since)) if *seen == version => *since,
+            _ => {
+                let now = Instant::now();
+                self.seen = Some((version, now));
+                now
+            }
+        };
+        let seconds = spec.lease_duration_seconds.and_then(|seconds| u64::try_from(seconds).ok());
+        let duration = seconds.map_or(self.config.duration, Duration::from_secs);
+        (since.elapsed() < duration).then_some(holder)
+    }
+
+    fn spec(&self, before: Option<&LeaseSpec>) -> LeaseSpec {
+        let now = Some(MicroTime(Timestamp::now()));
+        let is_ours = before.is_some_and(|spec| spec.holder_identity.as_ref() == Some(&self.config.identity));
+        let transitions = before.and_then(|spec| spec.lease_transitions).unwrap_or_default();
+        LeaseSpec {
+            holder_identity: Some(self.config.identity.clone()),
+            lease_duration_seconds: i32::try_from(self.config.duration.as_secs()).ok(),
+            acquire_time: if is_ours { before.and_then(|spec| spec.acquire_time.clone()) } else { now.clone() },
+            renew_time: now,
+            lease_transitions: Some(if is_ours { transitions } else { transitions + 1 }),
+            ..LeaseSpec::default()
+        }
+    }
+
+    fn failure(&self, verb: &'static str, error: Option<kube::Error>) -> Failure {
+        match error {
+            Some(kube::Error::Api(status)) if status.is_forbidden() => Failure::Forbidden(LeaseError::Forbidden {
+                verb,
+                namespace: self.config.namespace.clone(),
+                message: status.message.clone(),
+            }),
+            Some(error) => Failure::Passing(error.to_string()),
+            None => Failure::Passing("the API server did not answer".to_owned()),
+        }
+    }
+}
+
+enum Failure {
+    Forbidden(LeaseError),
+    Passing(String),
+}
+
+async fn within<T>(limit: Duration, request: impl Future<Output = kube::Result<T>>) -> Result<T, Option<kube::Error>> {
+    tokio::time::timeout(limit, request).await.map_err(|_| None)?.map_err(Some)
+}

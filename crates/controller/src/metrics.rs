@@ -1,0 +1,168 @@
+//! What machines are told. Names end in units, labels come from closed sets.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use checklist::{Finding, Verdict};
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
+
+use crate::events::Reason;
+use crate::jobs::Jobs;
+use crate::rollout::is_in_flight;
+
+type Label = (&'static str, &'static str);
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StageLabels {
+    stage: &'static str,
+    outcome: &'static str,
+}
+
+/// Counters and gauges of one process; clones share them.
+#[derive(Clone, Debug, Default)]
+pub struct Metrics(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    reconciliations: Family<Vec<Label>, Counter>,
+    durations: Family<StageLabels, Histogram>,
+    remediations: Family<Vec<Label>, Counter>,
+    restarts: Counter,
+    events: Family<Vec<Label>, Counter>,
+    events_dropped: Family<Vec<Label>, Counter>,
+    leader: Gauge,
+    standings: Mutex<HashMap<String, Standing>>,
+}
+
+/// Where one job stands, for the gauges that are counted at scrape.
+#[derive(Debug, Default)]
+struct Standing {
+    verdicts: Vec<(&'static str, Verdict)>,
+    hold: Option<&'static str>,
+}
+
+impl Default for Inner {
+    fn default() -> Self {
+        Self {
+            reconciliations: Family::default(),
+            // 16 us to about 16 s: a look without a write is far below a millisecond.
+            durations: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_016, 4.0, 11))),
+            remediations: Family::default(),
+            restarts: Counter::default(),
+            events: Family::default(),
+            events_dropped: Family::default(),
+            leader: Gauge::default(),
+            standings: Mutex::default(),
+        }
+    }
+}
+
+impl Metrics {
+    /// Puts everything into a registry; gauges about jobs are read from the cache at scrape.
+    pub fn register(&self, registry: &mut Registry, jobs: Jobs) {
+        let inner = &self.0;
+        registry.register("reconciliations", "Looks at a job, by outcome", inner.reconciliations.clone());
+        registry.register("reconciliation_duration_seconds", "Time of one stage of a look at a job", inner.durations.clone());
+        registry.register("remediations", "Changes written to jobs, by rule that asked for a value", inner.remediations.clone());
+        registry.register("restarts", "Restarts of running jobs that a change caused", inner.restarts.clone());
+        registry.register("events_emitted", "Kubernetes Events posted or found posted, by reason", inner.events.clone());
+        registry.register("events_dropped", "Kubernetes Events not posted, by reason", inner.events_dropped.clone());
+        registry.register("leader", "1 while this replica leads", inner.leader.clone());
+        registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs }));
+    }
+
+    /// A look at a job is over.
+    pub fn reconciled(&self, outcome: &'static str) {
+        self.0.reconciliations.get_or_create(&vec![("outcome", outcome)]).inc();
+    }
+
+    /// A stage is over.
+    pub fn stage(&self, stage: &'static str, outcome: &'static str, took: Duration) {
+        self.0.durations.get_or_create(&StageLabels { stage, outcome }).observe(took.as_secs_f64());
+    }
+
+    /// A change with a value of this rule was written.
+    pub fn remediated(&self, rule: &'static str) {
+        self.0.remediations.get_or_create(&vec![("rule", rule)]).inc();
+    }
+
+    /// A change was written that restarts a running job.
+    pub fn restarted(&self) {
+        self.0.restarts.inc();
+    }
+
+    pub(crate) fn event_emitted(&self, reason: Reason) {
+        self.0.events.get_or_create(&vec![("reason", reason.as_str())]).inc();
+    }
+
+    pub(crate) fn event_dropped(&self, reason: Reason) {
+        self.0.events_dropped.get_or_create(&vec![("reason", reason.as_str())]).inc();
+    }
+
+    /// Whether this replica leads.
+    pub fn leading(&self, leading: bool) {
+        self.0.leader.set(i64::from(leading));
+    }
+
+    /// Where a job stands after a look.
+    pub fn standing(&self, uid: &str, findings: &[Finding], hold: Option<&'static str>) {
+        let verdicts = findings.iter().map(|finding| (finding.rule.code, finding.judgement.verdict)).collect();
+        let mut standings = self.0.standings.lock().unwrap_or_else(PoisonError::into_inner);
+        standings.insert(uid.to_owned(), Standing { verdicts, hold });
+    }
+
+    /// Forgets a job that is gone.
+    pub fn forget(&self, uid: &str) {
+        self.0.standings.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    }
+}
+
+/// Gauges counted when somebody asks, so that they cannot go stale.
+#[derive(Debug)]
+struct AtScrape {
+    inner: Arc<Inner>,
+    jobs: Jobs,
+}
+
+impl Collector for AtScrape {
+    fn encode(&self, mut encoder: DescriptorEncoder) -> Result<(), fmt::Error> {
+        let mut findings: BTreeMap<(&str, &str), i64> = BTreeMap::new();
+        let mut holds: BTreeMap<&str, i64> = BTreeMap::new();
+        {
+            let standings = self.inner.standings.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut count = |standing: &Standing| {
+                for (rule, verdict) in &standing.verdicts {
+                    *findings.entry((rule, verdict.into())).or_default() += 1;
+                }
+                if let Some(reason) = standing.hold {
+                    *holds.entry(reason).or_default() += 1;
+                }
+            };
+            #[allow(clippy::iter_over_hash_type, reason = "sums do not depend on the order")]
+            for standing in standings.values() {
+                count(standing);
+            }
+        }
+        gauges(&mut encoder, "findings", "Jobs by rule and verdict", findings.into_iter().map(|((rule, verdict), n)| (vec![("rule", rule.to_owned()), ("verdict", verdict.to_owned())], n)))?;
+        gauges(&mut encoder, "held_jobs", "Jobs whose remediation is held, by reason", holds.into_iter().map(|(reason, n)| (vec![("reason", reason.to_owned())], n)))?;
+        let in_flight = self.jobs.all().filter(|job| is_in_flight(job));
+        gauges(&mut encoder, "restart_in_flight", "1 while a restart of ours is under way on this job", in_flight.map(|job| (vec![("namespace", job.namespace().to_owned()), ("name", job.name().to_owned())], 1)))
+    }
+}
+
+fn gauges(encoder: &mut DescriptorEncoder, name: &str, help: &str, rows: impl Iterator<Item = (Vec<(&'static str, String)>, i64)>) -> Result<(), fmt::Error> {
+    use prometheus_client::metrics::MetricType;
+    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    for (labels, value) in rows {
+        ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,140 @@
+//! The only writer of other people's objects.
+
+use std::time::Duration;
+
+use flink_api::{FIELD_MANAGER, FlinkDeployment};
+use kube::api::{Patch, PatchParams};
+use kube::core::Status;
+use kube::{Api, Client};
+use serde_json::Value;
+
+use super::decide::{Change, Intent, drop_record_body};
+use crate::error::Retry;
+use crate::lease::{Fence, NotLeader};
+
+/// Longest wait for the API server's answer to one write.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a write did not land.
+#[derive(Debug, thiserror::Error, strum::IntoStaticStr)]
+pub enum ApplyError {
+    /// Another manager owns a value.
+    #[error("{fields} belongs to field manager {managers}; left as it is")]
+    Conflict {
+        /// The fields, in the server's notation.
+        fields: String,
+        /// Who owns them.
+        managers: String,
+    },
+    /// `flinkConfiguration` is no map, so no single key can be owned.
+    #[error("spec.flinkConfiguration is not a map of options; write `key: value` lines below it")]
+    NotAMap,
+    /// The object has changed since it was planned on, or is another object by the same name.
+    #[error("the object has changed since it was read: {0}")]
+    Stale(String),
+    /// The object is gone.
+    #[error("the object was deleted in the meantime")]
+    Gone,
+    /// A right is missing.
+    #[error("may not patch flinkdeployments.flink.apache.org: {0}; grant the verb patch on that resource to the ServiceAccount (manifests/rbac)")]
+    Forbidden(String),
+    /// The server, an admission webhook or a quota said no.
+    #[error("refused with status {code}: {message}")]
+    Rejected {
+        /// HTTP status.
+        code: u16,
+        /// The server's words.
+        message: String,
+    },
+    /// No answer.
+    #[error("the API server did not answer: {0}")]
+    Unavailable(String),
+    /// Somebody else leads now.
+    #[error(transparent)]
+    NotLeader(#[from] NotLeader),
+}
+
+impl ApplyError {
+    pub(crate) fn retry(&self) -> Retry {
+        match self {
+            Self::Stale(_) => Retry::Soon,
+            Self::Conflict { .. } | Self::Forbidden(_) | Self::Rejected { .. } | Self::Unavailable(_) | Self::NotLeader(_) => Retry::Backoff,
+            Self::NotAMap | Self::Gone => Retry::OnChange,
+        }
+    }
+}
+
+/// The object as the server holds it after our write; only [`apply`] makes one, and reports speak of nothing else.
+#[derive(Debug)]
+pub struct Applied(FlinkDeployment);
+
+impl Applied {
+    /// The object after the write.
+    pub fn object(&self) -> &FlinkDeployment {
+        &self.0
+    }
+}
+
+/// Carries an intent out; `None` when there was nothing to write.
+///
+/// # Errors
+/// Whatever kept the write from landing; nothing is half done.
+pub async fn apply(client: &Client, fence: &Fence, deployment: &FlinkDeployment, intent: &Intent) -> Result<Option<Applied>, ApplyError> {
+    match intent {
+        Intent::Nothing => Ok(None),
+        Intent::DropForeignRecord => {
+            let params = PatchParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PatchParams::default() };
+            send(client, fence, deployment, &params, &Patch::Merge(drop_record_body(deployment))).await.map(Some)
+        }
+        Intent::Patch(change) => {
+            let body = Change::body(change, deployment);
+            send(client, fence, deployment, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(body)).await.map(Some)
+        }
+    }
+}
+
+async fn send(client: &Client, fence: &Fence, deployment: &FlinkDeployment, params: &PatchParams, patch: &Patch<Value>) -> Result<Applied, ApplyError> {
+    let api: Api<FlinkDeployment> = Api::namespaced(client.clone(), deployment.namespace());
+    let write = fence.guard(tokio::time::timeout(WRITE_TIMEOUT, api.patch(deployment.name(), params, patch))).await?;
+    match write {
+        Ok(Ok(object)) => Ok(Applied(object)),
+        Ok(Err(error)) => Err(classify(error)),
+        Err(_) => Err(ApplyError::Unavailable(format!("no answer within {} s", WRITE_TIMEOUT.as_secs()))),
+    }
+}
+
+fn classify(error: kube::Error) -> ApplyError {
+    let kube::Error::Api(status) = error else { return ApplyError::Unavailable(error.to_string()) };
+    match status.code {
+        409 => conflict(&status),
+        404 => ApplyError::Gone,
+        403 if is_rbac(&status) => ApplyError::Forbidden(status.message.clone()),
+        429 | 500..=599 => ApplyError::Unavailable(status.message.clone()),
+        code => ApplyError::Rejected { code, message: status.message.clone() },
+    }
+}
+
+/// Admission plugins and quotas answer 403 as well; the authorizer's message says who "cannot" do what.
+fn is_rbac(status: &Status) -> bool {
+    status.message.contains(" cannot patch resource ")
+}
+
+fn conflict(status: &Status) -> ApplyError {
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    let owned: Vec<_> = causes.filter(|cause| cause.reason == "FieldManagerConflict").collect();
+    if owned.is_empty() {
+        return ApplyError::Stale(status.message.clone());
+    }
+    if owned.iter().any(|cause| cause.field == ".spec.flinkConfiguration") {
+        return ApplyError::NotAMap;
+    }
+    let joined = |mut parts: Vec<&str>| {
+        parts.sort_unstable();
+        parts.dedup();
+        parts.join(", ")
+    };
+    ApplyError::Conflict {
+        fields: joined(owned.iter().map(|cause| cause.field.as_str()).collect()),
+        managers: joined(owned.iter().filter_map(|cause| cause.message.split('"').nth(1)).collect()),
+    }
+}

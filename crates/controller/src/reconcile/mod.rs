@@ -1,0 +1,203 @@
+//! One look at one job: gather -> subject -> evaluate -> plan -> decide -> apply -> report.
+
+pub mod apply;
+mod backoff;
+pub mod decide;
+mod gather;
+pub mod trigger;
+
+pub use backoff::Backoff;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use checklist::{HoldReason, Holdings, Mode, Obedience, Plan, Situation, Subject, Timing, plan};
+use flink_api::FlinkDeployment;
+use jiff::Timestamp;
+use kube::Client;
+use kube::runtime::controller::Action;
+use tracing::{debug, info, warn};
+
+use crate::error::{Error, Retry};
+use crate::events::EventSink;
+use crate::jobs::Jobs;
+use crate::lease::Fence;
+use crate::metrics::Metrics;
+use crate::namespaces::Namespaces;
+use crate::operator_config::Known;
+use crate::report;
+use crate::rollout::RestartSlot;
+use apply::{Applied, apply};
+use decide::{Change, Intent, decide};
+use gather::{Gathered, gather};
+
+/// A look without any event, so that what time alone changes (an opt-out's end, an Event's expiry) is seen.
+const RESYNC: Duration = Duration::from_mins(30);
+/// While something is said hourly, or waits for another job.
+const WHILE_HELD: Duration = Duration::from_mins(10);
+const WHILE_IN_FLIGHT: Duration = Duration::from_secs(5);
+
+/// What every look shares.
+pub struct Context {
+    /// Reads and writes.
+    pub client: Client,
+    /// Lets writes through only while we lead.
+    pub fence: Fence,
+    /// What the platform wants.
+    pub policy: checklist::Policy,
+    /// FKO's layers as they are known.
+    pub platform: tokio::sync::watch::Receiver<Option<Known>>,
+    /// Annotations of namespaces.
+    pub namespaces: Namespaces,
+    /// Every job.
+    pub jobs: Jobs,
+    /// One restart at a time.
+    pub slot: RestartSlot,
+    /// Where Events go.
+    pub events: EventSink,
+    /// When failed objects may be tried again.
+    pub backoff: Arc<Backoff>,
+    /// What is counted.
+    pub metrics: Metrics,
+    /// Decide and say, write nothing but Events.
+    pub dry_run: bool,
+}
+
+/// What a look came to, a closed set for metrics and logs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+pub(crate) enum Outcome {
+    Waiting,
+    Settled,
+    Advised,
+    Held,
+    Remediated,
+    DryRun,
+    InvalidResource,
+}
+
+/// Looks at one job. Its steps are the design's stages; only [`apply`] writes.
+///
+/// # Errors
+/// One variant a stage.
+pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) -> Result<Action, Error> {
+    if let Some(wait) = context.backoff.remaining(deployment.uid(), Instant::now()) {
+        context.metrics.reconciled(Outcome::Waiting.into());
+        return Ok(Action::requeue(wait));
+    }
+    let now = Timestamp::now();
+    let gathered = gather(&context, &deployment)?; // reads caches only
+    let started = Instant::now();
+    let look = match look(&deployment, &gathered, &context.policy, now) {
+        Ok(look) => look,
+        Err(error) => {
+            report::invalid(&context, &deployment, &error.to_string());
+            context.metrics.reconciled(Outcome::InvalidResource.into());
+            return Ok(Action::requeue(WHILE_HELD));
+        }
+    };
+    context.metrics.stage("plan", "ok", started.elapsed());
+    let (look, applied) = carry_out(&context, &deployment, look, now).await?; // the only writer
+    let outcome = report::report(&context, &deployment, &look, applied.as_ref(), now); // queues Events
+    context.backoff.forget(deployment.uid());
+    log(&deployment, &look, outcome);
+    context.metrics.reconciled(outcome.into());
+    Ok(next_look(&look, outcome, deployment.uid(), now))
+}
+
+/// Everything that the pure stages know of one job.
+pub(crate) struct Look {
+    pub(crate) holdings: Holdings,
+    pub(crate) obedience: Obedience,
+    pub(crate) plan: Plan,
+}
+
+fn look(deployment: &FlinkDeployment, gathered: &Gathered, policy: &checklist::Policy, now: Timestamp) -> Result<Look, checklist::SubjectError> {
+    let subject = Subject::new(deployment, &gathered.platform)?;
+    let mut situation = Situation::of(deployment);
+    situation.layers_unreadable.clone_from(&gathered.layers_unreadable);
+    let holdings = Holdings::of(deployment);
+    let no_annotations = std::collections::BTreeMap::new();
+    let annotations = deployment.metadata.annotations.as_ref().unwrap_or(&no_annotations);
+    let obedience = Obedience::read(annotations, &gathered.namespace_annotations, now);
+    let plan = plan(&subject, &situation, &holdings, &obedience, policy);
+    Ok(Look { holdings, obedience, plan })
+}
+
+/// Decides and writes. A restart first takes the cluster's one slot, and is held when another job has it.
+async fn carry_out(context: &Context, deployment: &FlinkDeployment, mut look: Look, now: Timestamp) -> Result<(Look, Option<Applied>), Error> {
+    let is_off = look.obedience.mode(context.policy.mode) <= Mode::Advise;
+    if context.dry_run || is_off {
+        return Ok((look, None));
+    }
+    let intent = decide(deployment, &look.plan, &look.holdings, &look.obedience, now);
+    let started = Instant::now();
+    let written = match &intent {
+        Intent::Patch(Change { restarts: true, .. }) => match context.slot.take(&context.jobs).await {
+            Ok(mut slot) => {
+                let applied = apply(&context.client, &context.fence, deployment, &intent).await;
+                if applied.is_ok() {
+                    slot.written(deployment.uid(), &look.plan.hash);
+                    context.metrics.restarted();
+                }
+                applied
+            }
+            Err(other) => {
+                look.plan.timing = Timing::Held(HoldReason::InFlight(other));
+                return Ok((look, None));
+            }
+        },
+        Intent::Nothing | Intent::DropForeignRecord | Intent::Patch(_) => {
+            apply(&context.client, &context.fence, deployment, &intent).await
+        }
+    };
+    if intent != Intent::Nothing {
+        let outcome = written.as_ref().map_or_else(|error| <&'static str>::from(error), |_| "ok");
+        context.metrics.stage("apply", outcome, started.elapsed());
+    }
+    match written {
+        // Gone: the watch says so too.
+        Err(apply::ApplyError::Gone) => Ok((look, None)),
+        written => Ok((look, written?)),
+    }
+}
+
+fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Action {
+    let jitter = 1.0 + backoff::share(uid, 0) / 5.0;
+    let usual = match (&look.plan.timing, outcome) {
+        (Timing::Held(HoldReason::InFlight(_)), _) => WHILE_IN_FLIGHT,
+        (_, Outcome::Held | Outcome::Advised | Outcome::DryRun | Outcome::Remediated) => WHILE_HELD,
+        (_, Outcome::Settled | Outcome::Waiting | Outcome::InvalidResource) => RESYNC,
+    };
+    let expiry = look.obedience.expires.and_then(|expires| Duration::try_from(expires.duration_since(now)).ok());
+    Action::requeue(usual.mul_f64(jitter).min(expiry.unwrap_or(RESYNC * 2)))
+}
+
+fn log(deployment: &FlinkDeployment, look: &Look, outcome: Outcome) {
+    let plan = &look.plan;
+    let keys = plan.fills.keys().map(ToString::to_string).collect::<Vec<_>>().join(",");
+    let (namespace, name, outcome) = (deployment.namespace(), deployment.name(), <&str>::from(outcome));
+    match &plan.timing {
+        Timing::Nothing => debug!(namespace, name, outcome, "decided"),
+        Timing::Now | Timing::NextDeploy => info!(namespace, name, outcome, plan = plan.hash, keys, restarts = plan.restarts, "decided"),
+        Timing::Held(HoldReason::InFlight(other)) => debug!(namespace, name, outcome, plan = plan.hash, other, "decided"),
+        Timing::Held(reason) => info!(namespace, name, outcome, plan = plan.hash, keys, hold = reason.label(), "decided"),
+    }
+}
+
+/// Says when a failed look is repeated, and tells people what failed.
+pub fn error_policy(deployment: &Arc<FlinkDeployment>, error: &Error, context: &Context) -> Action {
+    let now = Instant::now();
+    let uid = deployment.uid();
+    context.metrics.reconciled(error.label());
+    report::failed(context, deployment, error);
+    let action = match error.retry() {
+        Retry::Soon => context.backoff.soon(uid, now),
+        Retry::Backoff => context.backoff.failed(uid, now),
+        Retry::OnChange => {
+            context.backoff.forget(uid);
+            return Action::requeue(RESYNC);
+        }
+    };
+    warn!(namespace = deployment.namespace(), name = deployment.name(), %error, retry_in = ?action, "look failed");
+    Action::requeue(action)
+}

@@ -1,0 +1,294 @@
+//! Starts everything, and ends everything when one part ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use checklist::Policy;
+use flink_api::FlinkDeployment;
+use futures::{FutureExt, StreamExt};
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Client;
+use kube::core::PartialObjectMeta;
+use kube::runtime::reflector::store::Writer;
+use kube::runtime::reflector::{ObjectRef, Store, store};
+use kube::runtime::{Config as Concurrency, applier};
+use tokio::sync::{mpsc, watch};
+use tokio::task::{JoinError, JoinSet};
+use tracing::{error, info};
+
+use crate::events::{Emitter, Said};
+use crate::jobs::Jobs;
+use crate::lease::{Elector, Fence, LeaseConfig, LeaseError};
+use crate::metrics::Metrics;
+use crate::namespaces::Namespaces;
+use crate::operator_config::{self, Known, Source};
+use crate::reconcile::{Backoff, Context, error_policy, reconcile};
+use crate::rollout::RestartSlot;
+use crate::watch::{self as watches, Forget, Queue, enqueue};
+
+/// Longest time that looks in progress and queued Events get when the process is asked to end.
+const GRACE: Duration = Duration::from_secs(20);
+
+/// How the controller runs.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What the platform wants.
+    pub policy: Policy,
+    /// Where FKO's configuration is.
+    pub operator_config: Source,
+    /// Namespaces to watch; empty means all.
+    pub watch_namespaces: Vec<String>,
+    /// Leader election.
+    pub lease: LeaseConfig,
+    /// Decide and say, write nothing but Events.
+    pub dry_run: bool,
+    /// Looks at the same time.
+    pub concurrency: u16,
+}
+
+/// Why the process ends other than by being asked to.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// Leadership is lost.
+    #[error(transparent)]
+    Lease(#[from] LeaseError),
+    /// A part that should go on for ever has ended.
+    #[error("{0} has ended, so this process does too")]
+    Ended(&'static str),
+    /// A part has panicked.
+    #[error("a task has failed: {0}")]
+    Task(#[from] JoinError),
+}
+
+/// Everything that runs in one process.
+pub struct Controller {
+    client: Client,
+    settings: Settings,
+    metrics: Metrics,
+    jobs: Jobs,
+    stores: Vec<Store<FlinkDeployment>>,
+    writers: Vec<Writer<FlinkDeployment>>,
+    ready: watch::Sender<bool>,
+}
+
+type Parts = JoinSet<Result<(), RunError>>;
+
+impl Controller {
+    /// Prepares the caches; nothing runs yet.
+    pub fn new(client: Client, settings: Settings) -> Self {
+        let (stores, writers): (Vec<_>, Vec<_>) = (0..settings.watch_namespaces.len().max(1)).map(|_| store()).unzip();
+        let jobs = Jobs::new(stores.clone());
+        Self { client, settings, metrics: Metrics::default(), jobs, stores, writers, ready: watch::Sender::new(false) }
+    }
+
+    /// What is counted.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The cache of jobs.
+    pub fn jobs(&self) -> &Jobs {
+        &self.jobs
+    }
+
+    /// True once the first lists are here and FKO's configuration has been looked for.
+    pub fn ready(&self) -> watch::Receiver<bool> {
+        self.ready.subscribe()
+    }
+
+    /// Runs until `stop` turns true, which is an orderly end, or until a part fails.
+    ///
+    /// # Errors
+    /// What failed.
+    pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), RunError> {
+        let mut parts = Parts::new();
+        let fence = Fence::default();
+        let lease = &self.settings.lease;
+        let (emitter, events) = Emitter::new(self.client.clone(), fence.clone(), lease.identity.clone(), self.metrics.clone());
+        let (queues, queued): (Vec<Queue>, Vec<_>) = self.stores.iter().map(|_| mpsc::unbounded_channel()).unzip();
+        let backoff = Arc::new(Backoff::default());
+        let gone = Gone { backoff: backoff.clone(), said: events.said(), metrics: self.metrics.clone() };
+        let targets = self.settings.watch_namespaces.iter().cloned().map(Some).chain(std::iter::repeat(None));
+        for ((writer, queue), namespace) in self.writers.into_iter().zip(queues.clone()).zip(targets) {
+            let watch = watches::jobs(self.client.clone(), namespace, writer, queue, gone.clone());
+            parts.spawn(forever("the watch of FlinkDeployments", watch));
+        }
+        let (namespaces, writer): (Store<PartialObjectMeta<Namespace>>, _) = store();
+        let watch = watches::namespaces(self.client.clone(), writer, self.jobs.clone(), queues.clone());
+        parts.spawn(forever("the watch of Namespaces", watch));
+        let (known, platform) = watch::channel(None);
+        let follow = operator_config::follow(self.client.clone(), self.settings.operator_config.clone(), known);
+        parts.spawn(forever("the watch of the Flink operator's configuration", follow));
+        let caches = Caches { stores: self.stores, namespaces: namespaces.clone(), platform: platform.clone() };
+        let context = Arc::new(Context {
+            client: self.client.clone(),
+            fence: fence.clone(),
+            policy: self.settings.policy.clone(),
+            platform,
+            namespaces: Namespaces::new(namespaces),
+            jobs: self.jobs.clone(),
+            slot: RestartSlot::default(),
+            events,
+            backoff,
+            metrics: self.metrics.clone(),
+            dry_run: self.settings.dry_run,
+        });
+        let mut elector = Elector::new(self.client, lease.clone(), fence);
+        let loops = Loops { context, queued, queues, emitter, concurrency: self.settings.concurrency, stop: stop.clone() };
+        let ready = self.ready;
+        let lead = async move {
+            caches.filled().await;
+            ready.send_replace(true);
+            lead(&mut elector, loops, caches, stop.clone()).await
+        };
+        parts.spawn(lead);
+        let ended = first_end(&mut parts).await;
+        parts.shutdown().await;
+        ended
+    }
+}
+
+async fn first_end(parts: &mut Parts) -> Result<(), RunError> {
+    match parts.join_next().await {
+        Some(ended) => ended?,
+        None => Ok(()),
+    }
+}
+
+fn forever(what: &'static str, part: impl Future<Output = ()> + Send) -> impl Future<Output = Result<(), RunError>> + Send {
+    part.map(move |()| Err(RunError::Ended(what)))
+}
+
+/// Forgets deleted jobs wherever something is kept about them.
+#[derive(Clone)]
+struct Gone {
+    backoff: Arc<Backoff>,
+    said: Arc<Said>,
+    metrics: Metrics,
+}
+
+impl Forget for Gone {
+    fn forget(&self, uid: &str) {
+        self.backoff.forget(uid);
+        self.said.forget(uid);
+        self.metrics.forget(uid);
+    }
+}
+
+/// What has to be there before the first decision.
+struct Caches {
+    stores: Vec<Store<FlinkDeployment>>,
+    namespaces: Store<PartialObjectMeta<Namespace>>,
+    platform: watch::Receiver<Option<Known>>,
+}
+
+impl Caches {
+    /// Waits for the first lists. A writer that is gone ends its own part, which ends the process.
+    async fn filled(&self) {
+        for store in &self.stores {
+            let _ = store.wait_until_ready().await;
+        }
+        let _ = self.namespaces.wait_until_ready().await;
+        let _ = self.platform.clone().wait_for(Option::is_some).await;
+        info!(jobs = self.stores.iter().map(Store::len).sum::<usize>(), "caches are filled");
+    }
+}
+
+/// What only the leader runs.
+struct Loops {
+    context: Arc<Context>,
+    queued: Vec<mpsc::UnboundedReceiver<ObjectRef<FlinkDeployment>>>,
+    queues: Vec<Queue>,
+    emitter: Emitter,
+    concurrency: u16,
+    stop: watch::Receiver<bool>,
+}
+
+async fn lead(elector: &mut Elector, loops: Loops, caches: Caches, mut stop: watch::Receiver<bool>) -> Result<(), RunError> {
+    tokio::select! {
+        acquired = elector.acquire() => acquired?,
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    }
+    let metrics = loops.context.metrics.clone();
+    metrics.leading(true);
+    let mut work = loops.start(caches);
+    let held = tokio::select! {
+        lost = elector.hold() => Err(lost.into()),
+        ended = first_end(&mut work) => ended.and(Err(RunError::Ended("the reconcile loop"))),
+        _ = stop.wait_for(|stop| *stop) => Ok(()),
+    };
+    metrics.leading(false);
+    if held.is_ok() {
+        finish(elector, &mut work).await;
+    }
+    work.shutdown().await;
+    held
+}
+
+/// Lets looks in progress end and queued Events go out, then gives the lease up.
+async fn finish(elector: &mut Elector, work: &mut Parts) {
+    info!("ending: finishing what is in progress");
+    let all = async { while work.join_next().await.is_some() {} };
+    tokio::select! {
+        done = tokio::time::timeout(GRACE, all) => if done.is_err() {
+            error!("not everything in progress ended within {} s; it is taken up again at the next start", GRACE.as_secs());
+        },
+        lost = elector.hold() => error!(%lost, "lease lost while ending"),
+    }
+    elector.release().await;
+}
+
+impl Loops {
+    fn start(self, caches: Caches) -> Parts {
+        let mut work = Parts::new();
+        let Self { context, queued, queues, emitter, concurrency, stop } = self;
+        enqueue(context.jobs.all().map(|job| ObjectRef::from_obj(&*job)), &queues);
+        let platform = caches.platform;
+        let bulk = look_again_on_change(platform, context.jobs.clone(), queues);
+        let mut stopped = stop.clone();
+        work.spawn(async move {
+            tokio::select! {
+                () = bulk => Err(RunError::Ended("the watch of the Flink operator's configuration")),
+                _ = stopped.wait_for(|stop| *stop) => Ok(()),
+            }
+        });
+        for (store, queued) in caches.stores.into_iter().zip(queued) {
+            work.spawn(loop_over(store, queued, context.clone(), concurrency, stop.clone()));
+        }
+        drop(context);
+        work.spawn(emitter.run().map(Ok));
+        work
+    }
+}
+
+/// The loop over one store: it ends when `stop` turns true and the looks in progress are over.
+async fn loop_over(
+    store: Store<FlinkDeployment>,
+    queued: mpsc::UnboundedReceiver<ObjectRef<FlinkDeployment>>,
+    context: Arc<Context>,
+    concurrency: u16,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), RunError> {
+    let queue = futures::stream::unfold(queued, |mut queued| async { queued.recv().await.map(|job| (job, queued)) });
+    let queue = queue.take_until(async move {
+        let _ = stop.wait_for(|stop| *stop).await;
+    });
+    let looks = applier(
+        |job, context| reconcile(job, context).boxed(),
+        |job, error, context| error_policy(&job, error, &context),
+        context,
+        store,
+        queue.map(Ok::<_, std::convert::Infallible>),
+        Concurrency::default().concurrency(concurrency),
+    );
+    // Failed looks are logged and repeated by `error_policy`; a queued job that has gone is none of ours.
+    looks.for_each(|_| std::future::ready(())).await;
+    Ok(())
+}
+
+async fn look_again_on_change(mut platform: watch::Receiver<Option<Known>>, jobs: Jobs, queues: Vec<Queue>) {
+    platform.mark_unchanged();
+    while platform.changed().await.is_ok() {
+        enqueue(jobs.all().map(|job| ObjectRef::from_obj(&*job)), &queues);
+    }
+}

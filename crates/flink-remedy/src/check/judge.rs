@@ -1,0 +1,174 @@
+use std::collections::BTreeMap;
+
+use checklist::{
+    HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Platform, Policy, Situation, Subject, SubjectError, Verdict,
+    annotations, plan,
+};
+use flink_api::FlinkDeployment;
+use jiff::Timestamp;
+
+use super::report;
+use crate::input::{InputError, Node, Place};
+
+/// What objects are judged upon.
+pub(super) struct Judge<'a> {
+    /// FKO's own configuration.
+    pub(super) platform: &'a Platform,
+    /// The mode and the rules' parameters.
+    pub(super) policy: &'a Policy,
+    /// The annotations of the namespaces that the input holds.
+    pub(super) namespaces: &'a BTreeMap<&'a str, &'a BTreeMap<String, String>>,
+    /// When opt-outs are compared with.
+    pub(super) now: Timestamp,
+}
+
+/// What came of it.
+#[derive(Debug, Default)]
+pub(super) struct Judged {
+    /// The jobs, in the order of the input.
+    pub(super) jobs: Vec<report::Job>,
+    /// Objects that cannot be judged.
+    pub(super) errors: Vec<InputError>,
+    /// Annotations that cannot be obeyed.
+    pub(super) warnings: Vec<String>,
+}
+
+impl Judge<'_> {
+    /// Judges one deployment.
+    pub(super) fn judge(&self, deployment: &FlinkDeployment, place: &Place, node: &Node, judged: &mut Judged) {
+        let full_name = format!("{}/{}", deployment.namespace(), deployment.name());
+        let subject = match Subject::new(deployment, self.platform) {
+            Ok(subject) => subject,
+            Err(error) => return judged.errors.push(unjudged(&error, full_name, place, node)),
+        };
+        let empty = BTreeMap::new();
+        let own = deployment.metadata.annotations.as_ref().unwrap_or(&empty);
+        let of_namespace = self.namespaces.get(deployment.namespace()).copied().unwrap_or(&empty);
+        let obedience = Obedience::read(own, of_namespace, self.now);
+        for problem in &obedience.problems {
+            judged.warnings.push(format!("{place}: FlinkDeployment {full_name}: {problem}"));
+        }
+        let situation = Situation::of(deployment);
+        let plan = plan(&subject, &situation, &Holdings::of(deployment), &obedience, self.policy);
+        judged.jobs.push(report::Job {
+            kind: "FlinkDeployment",
+            namespace: deployment.namespace().to_owned(),
+            name: deployment.name().to_owned(),
+            flink_version: subject.version.to_string(),
+            source: place.clone(),
+            findings: findings(&plan, &obedience, opt_out_reason(own, of_namespace)),
+            plan: report::Plan {
+                hash: plan.hash.clone(),
+                fills: plan.fills.iter().map(|(target, fill)| (target.clone(), fill.value.clone())).collect(),
+                timing: timing(&plan),
+                reason: self.reason(&plan, &obedience, &situation),
+            },
+        });
+    }
+
+    /// Why the plan has its timing.
+    fn reason(&self, plan: &Plan, obedience: &Obedience, situation: &Situation) -> String {
+        let mode = obedience.mode(self.policy.mode);
+        let mut reasons = vec![match &plan.timing {
+            checklist::Timing::Now => why_now(plan, situation).to_owned(),
+            checklist::Timing::NextDeploy if has_gap(plan) => HoldReason::NextDeploy.to_string(),
+            checklist::Timing::NextDeploy => {
+                "right by default already, so it is not worth a restart; it is written down at the next deployment".to_owned()
+            }
+            checklist::Timing::Held(reason) => reason.to_string(),
+            checklist::Timing::Nothing => why_nothing(plan, obedience, mode).to_owned(),
+        }];
+        if !plan.leaving.is_empty() {
+            let leaving: Vec<String> = plan.leaving.iter().map(ToString::to_string).collect();
+            reasons.push(format!("{} leaves again, because the owner sets the option now", leaving.join(", ")));
+        }
+        reasons.extend(obedience.problems.iter().map(ToString::to_string));
+        reasons.extend(plan.refused.iter().map(|(code, why)| format!("{code} is not filled: {why}")));
+        reasons.join("; ")
+    }
+}
+
+/// An object that has not the shape of its kind, with the line to look at.
+fn unjudged(error: &SubjectError, name: String, place: &Place, node: &Node) -> InputError {
+    let path: &[&str] = match error {
+        SubjectError::Spec(_) | SubjectError::NoVersion => &["spec"],
+        SubjectError::Version(_) => &["spec", "flinkVersion"],
+        SubjectError::Configuration(_) => &["spec", "flinkConfiguration"],
+    };
+    let line = place.line + node.line_of(path).saturating_sub(node.line);
+    InputError::Object { place: Place { line, ..place.clone() }, kind: "FlinkDeployment", name, problem: error.to_string() }
+}
+
+/// Every rule's finding. A rule that people opted out of finds nothing; an opt-out that cannot be read hides
+/// nothing, though nothing is filled until it is corrected.
+fn findings(plan: &Plan, obedience: &Obedience, reason: Option<&str>) -> Vec<report::Finding> {
+    let found = plan.findings.iter().map(|finding| {
+        let judgement = &finding.judgement;
+        let silenced = obedience.problems.is_empty()
+            && obedience.is_opted_out(finding.rule)
+            && !matches!(judgement.verdict, Verdict::Pass | Verdict::NotApplicable);
+        let (verdict, message, fills) = if silenced {
+            (Verdict::NotApplicable, opted_out(judgement.verdict, &judgement.message, reason), Vec::new())
+        } else {
+            (judgement.verdict, judgement.message.clone(), judgement.fills.clone())
+        };
+        report::Finding {
+            code: finding.rule.code,
+            rule: finding.rule.name,
+            verdict,
+            message,
+            disruption: fills.iter().map(|fill| fill.target.disruption()).max().unwrap_or(checklist::Disruption::None),
+            fills: fills.into_iter().map(|fill| (fill.target, fill.value)).collect(),
+        }
+    });
+    found.collect()
+}
+
+fn opted_out(verdict: Verdict, message: &str, reason: Option<&str>) -> String {
+    let because = reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    let verdict: &str = verdict.into();
+    format!("opted out by annotation {}{because}; without it {verdict}: {message}", annotations::OPT_OUT)
+}
+
+fn opt_out_reason<'a>(own: &'a BTreeMap<String, String>, namespace: &'a BTreeMap<String, String>) -> Option<&'a str> {
+    let reason = own.get(annotations::OPT_OUT_REASON).or_else(|| namespace.get(annotations::OPT_OUT_REASON));
+    reason.map(|reason| reason.trim()).filter(|reason| !reason.is_empty())
+}
+
+fn timing(plan: &Plan) -> report::Timing {
+    match plan.timing {
+        checklist::Timing::Now => report::Timing::Now,
+        checklist::Timing::NextDeploy => report::Timing::NextDeploy,
+        checklist::Timing::Held(_) => report::Timing::Held,
+        checklist::Timing::Nothing => report::Timing::Nothing,
+    }
+}
+
+fn why_now(plan: &Plan, situation: &Situation) -> &'static str {
+    match (&situation.status, plan.restarts) {
+        (_, true) if plan.approved => "a person approved the one restart that it costs",
+        (_, true) => "the job runs stably and restarts once for it",
+        (None, false) => "the job is not deployed yet, so it costs no restart",
+        (Some(_), false) => "it costs no restart",
+    }
+}
+
+fn why_nothing(plan: &Plan, obedience: &Obedience, mode: Mode) -> &'static str {
+    if !obedience.problems.is_empty() {
+        "nothing is filled before an unreadable annotation is corrected"
+    } else if obedience.opt_out == OptOut::All {
+        "the job is opted out by annotation"
+    } else if mode == Mode::Off {
+        "the mode is Off"
+    } else if plan.findings.iter().any(|finding| finding.judgement.verdict == Verdict::Advice) {
+        "nothing that could be filled; advice is for a human"
+    } else {
+        "nothing to fill"
+    }
+}
+
+fn has_gap(plan: &Plan) -> bool {
+    plan.findings.iter().any(|finding| {
+        finding.judgement.verdict == Verdict::Gap && plan.fills.values().any(|fill| fill.rule == finding.rule.code)
+    })
+}

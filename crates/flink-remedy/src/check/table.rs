@@ -1,0 +1,119 @@
+use std::io::{self, Write};
+
+use anstyle::{AnsiColor, Style};
+use checklist::{Target, Verdict};
+
+use super::platform::OperatorConfig;
+use super::report::{Finding, Job, Plan};
+
+/// Writes findings for people. Colours are taken out again by the stream where nobody would see them.
+///
+/// # Errors
+/// `out` cannot be written.
+pub(super) fn write(
+    jobs: &[Job],
+    errors: usize,
+    operator_config: &OperatorConfig,
+    all: bool,
+    out: &mut impl Write,
+) -> io::Result<()> {
+    for job in jobs {
+        write_job(job, all, out)?;
+        writeln!(out)?;
+    }
+    if !jobs.is_empty() || errors > 0 {
+        writeln!(out, "{}", summary(jobs, errors))?;
+    }
+    if !jobs.is_empty() && *operator_config == OperatorConfig::Stock {
+        writeln!(out, "Judged upon the Flink operator's stock configuration; --operator-config names yours.")?;
+    }
+    Ok(())
+}
+
+fn write_job(job: &Job, all: bool, out: &mut impl Write) -> io::Result<()> {
+    let bold = Style::new().bold();
+    let name = printable(&format!("{}/{}", job.namespace, job.name));
+    let source = printable(&format!("{}:{}", job.source.file, job.source.line));
+    writeln!(out, "{bold}{} {name}{bold:#}, Flink {}, {source}", job.kind, job.flink_version)?;
+    let shown: Vec<&Finding> = job.findings.iter().filter(|finding| all || matters(finding.verdict)).collect();
+    for finding in &shown {
+        let style = style(finding.verdict);
+        let verdict: &str = finding.verdict.into();
+        writeln!(
+            out,
+            "  {style}{verdict:<VERDICT_WIDTH$}{style:#} {} {}: {}",
+            finding.code,
+            finding.rule,
+            printable(&finding.message)
+        )?;
+        for (target, value) in &finding.fills {
+            writeln!(out, "    + {}", printable(&target.shown(value)))?;
+        }
+    }
+    if shown.is_empty() {
+        writeln!(out, "  every rule is content")?;
+    }
+    write_plan(&job.plan, &shown, out)
+}
+
+fn write_plan(plan: &Plan, shown: &[&Finding], out: &mut impl Write) -> io::Result<()> {
+    let when = match plan.timing {
+        super::report::Timing::Now => "fill now",
+        super::report::Timing::NextDeploy => "fill at the next deployment",
+        super::report::Timing::Held => "hold",
+        super::report::Timing::Nothing => "do nothing",
+    };
+    let hash = if plan.hash.is_empty() { String::new() } else { format!(" {}", plan.hash) };
+    writeln!(out, "  Plan{hash}: {when}: {}", printable(&plan.reason))?;
+    // A fill of a plan can come from a rule that another fill makes applicable: it stands below no finding.
+    let is_shown = |target: &Target| shown.iter().any(|finding| finding.fills.contains_key(target));
+    for (target, value) in plan.fills.iter().filter(|(target, _)| !is_shown(target)) {
+        writeln!(out, "    + {}", printable(&target.shown(value)))?;
+    }
+    Ok(())
+}
+
+/// The longest verdict that is shown by default.
+const VERDICT_WIDTH: usize = "Implicit".len();
+
+fn matters(verdict: Verdict) -> bool {
+    !matches!(verdict, Verdict::Pass | Verdict::NotApplicable)
+}
+
+fn style(verdict: Verdict) -> Style {
+    match verdict {
+        Verdict::Gap => AnsiColor::Red.on_default().bold(),
+        Verdict::Advice => AnsiColor::Yellow.on_default(),
+        Verdict::Implicit => AnsiColor::Cyan.on_default(),
+        Verdict::Pass => AnsiColor::Green.on_default(),
+        Verdict::NotApplicable => Style::new().dimmed(),
+    }
+}
+
+fn summary(jobs: &[Job], errors: usize) -> String {
+    let count = |verdict| jobs.iter().flat_map(|job| &job.findings).filter(|finding| finding.verdict == verdict).count();
+    let mut summary = format!(
+        "{} checked: {}, {} for a human, {} right by default only",
+        plural(jobs.len(), "job"),
+        plural(count(Verdict::Gap), "gap"),
+        count(Verdict::Advice),
+        count(Verdict::Implicit),
+    );
+    if errors > 0 {
+        summary.push_str(&format!("; {} not be checked", plural_could(errors)));
+    }
+    summary
+}
+
+fn plural(count: usize, word: &str) -> String {
+    format!("{count} {word}{}", if count == 1 { "" } else { "s" })
+}
+
+fn plural_could(errors: usize) -> String {
+    format!("{} could", plural(errors, "input"))
+}
+
+/// Text from manifests without what would steer a terminal.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}

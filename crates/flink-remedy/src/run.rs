@@ -1,0 +1,188 @@
+//! `flink-remedy run`: the operator process around the controller.
+
+mod admin;
+mod client;
+mod telemetry;
+
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use checklist::{Mode, Policy};
+use clap::{Args, ValueEnum};
+use controller::lease::LeaseConfig;
+use controller::operator_config::Source;
+use controller::{Controller, Settings};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{error, info};
+
+/// Flags of `flink-remedy run`.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    /// How far to go: Off, Advise (findings and Events), `NextDeploy` (fill what costs no restart), Apply (also restart
+    /// a running, stable job once for its gaps, one job at a time)
+    #[arg(long, default_value_t = Mode::NextDeploy)]
+    mode: Mode,
+    /// The Flink operator's own configuration, whose defaults are no gaps: NAMESPACE/CONFIGMAP, a mounted directory,
+    /// or `none` if it has none
+    #[arg(long, value_name = "SOURCE", default_value = "flink-operator/flink-operator-config")]
+    operator_config: Source,
+    /// Namespaces to watch, joined by commas; all if not given
+    #[arg(long, value_name = "NAMESPACES", value_delimiter = ',')]
+    watch_namespaces: Vec<String>,
+    /// Decide and say what would be done, but write nothing except Events
+    #[arg(long)]
+    dry_run: bool,
+    /// Act as this ServiceAccount (NAMESPACE/NAME): for a sidecar that shares the Flink operator's own account
+    #[arg(long = "as", value_name = "SERVICEACCOUNT")]
+    act_as: Option<String>,
+    /// Address of /live, /ready and /metrics
+    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    listen: SocketAddr,
+    /// Jobs looked at, and written, at the same time
+    #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    concurrency: u16,
+    #[command(flatten)]
+    lease: LeaseArgs,
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// Leader election.
+#[derive(Args, Clone, Debug)]
+struct LeaseArgs {
+    /// Namespace of the leader election's Lease
+    #[arg(long, value_name = "NAMESPACE", env = "POD_NAMESPACE", default_value = "flink-remedy")]
+    lease_namespace: String,
+    /// Name of the leader election's Lease
+    #[arg(long, value_name = "NAME", default_value = "flink-remedy")]
+    lease_name: String,
+    /// Seconds after which another replica takes an unrenewed Lease over
+    #[arg(long, value_name = "SECONDS", default_value_t = 15, value_parser = clap::value_parser!(u64).range(3..))]
+    lease_duration: u64,
+    /// What this process calls itself in Lease and Events; made unique by a suffix
+    #[arg(long, value_name = "NAME", env = "POD_NAME", default_value = "flink-remedy")]
+    identity: String,
+}
+
+/// Logging.
+#[derive(Args, Clone, Debug)]
+struct LogArgs {
+    /// Form of the log lines
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// What is logged: a level, or directives such as `info,controller=debug`; changed while running by
+    /// PUT /log-level from the pod itself
+    #[arg(long, value_name = "FILTER", env = "RUST_LOG", default_value = "info")]
+    log_level: String,
+}
+
+/// Form of the log lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// For machines: one JSON object a line.
+    Json,
+}
+
+/// Why the operator could not start or had to end.
+#[derive(Debug, thiserror::Error)]
+pub enum RunError {
+    /// No way to the cluster.
+    #[error(transparent)]
+    Client(#[from] client::ClientError),
+    /// A log filter that says nothing.
+    #[error("--log-level `{0}` is no filter: write a level (error, warn, info, debug, trace) or directives such as info,controller=debug")]
+    LogLevel(String),
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// Signals cannot be waited for, or the runtime cannot start.
+    #[error("the process cannot be set up: {0}")]
+    Setup(#[from] std::io::Error),
+    /// The controller ended.
+    #[error(transparent)]
+    Controller(#[from] controller::RunError),
+    /// The admin server ended.
+    #[error("the server of /live, /ready and /metrics has ended")]
+    Admin,
+}
+
+/// Runs the operator until it is asked to end (exit code 0) or cannot go on (1).
+pub fn run(args: RunArgs) -> ExitCode {
+    let log = match telemetry::start(args.log.log_format, &args.log.log_level) {
+        Ok(log) => log,
+        Err(error) => return fail(&error),
+    };
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
+    };
+    match runtime.block_on(serve(args, log)) {
+        Ok(()) => {
+            info!("ended");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &RunError) -> ExitCode {
+    error!("{error}");
+    ExitCode::FAILURE
+}
+
+async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> {
+    let client = client::connect(args.act_as.as_deref()).await?;
+    let listener = tokio::net::TcpListener::bind(args.listen)
+        .await
+        .map_err(|source| RunError::Listen { address: args.listen, source })?;
+    info!(version = env!("CARGO_PKG_VERSION"), mode = %args.mode, dry_run = args.dry_run, listen = %args.listen, "starting");
+    let controller = Controller::new(client, settings(args));
+    let admin = admin::serve(listener, &controller, log);
+    let (stopping, stop) = watch::channel(false);
+    let signals = async {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+        stopping.send_replace(true);
+        std::future::pending::<Result<(), RunError>>().await
+    };
+    tokio::select! {
+        ended = controller.run(stop) => ended.map_err(RunError::from),
+        ended = signals => ended,
+        _ = admin => Err(RunError::Admin),
+    }
+}
+
+fn settings(args: RunArgs) -> Settings {
+    let RunArgs { mode, operator_config, watch_namespaces, dry_run, act_as: _, listen: _, concurrency, lease, log: _ } = args;
+    let duration = Duration::from_secs(lease.lease_duration);
+    Settings {
+        policy: Policy { mode, ..Policy::default() },
+        operator_config,
+        watch_namespaces,
+        dry_run,
+        concurrency,
+        lease: LeaseConfig {
+            namespace: lease.lease_namespace,
+            name: lease.lease_name,
+            identity: unique(&lease.identity),
+            duration,
+            renew_deadline: duration * 2 / 3,
+            retry_period: duration / 7,
+        },
+    }
+}
+
+/// Two processes must never take each other's lease for their own, also when a pod's container starts again.
+fn unique(name: &str) -> String {
+    let started = jiff::Timestamp::now().as_millisecond();
+    format!("{name}_{:x}-{started:x}", std::process::id())
+}

@@ -1,0 +1,76 @@
+//! Where `make e2e-prepare` has put the control plane's binaries and the CRDs.
+
+use std::env;
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use sha2::{Digest, Sha256};
+
+/// The four programs that the control plane consists of.
+pub const BINARIES: [&str; 4] = ["etcd", "kube-apiserver", "kube-controller-manager", "kubectl"];
+
+/// The folders that `make e2e-prepare` fills.
+#[derive(Debug, Clone)]
+pub struct Artifacts {
+    /// Holds the [`BINARIES`].
+    pub bin: PathBuf,
+    /// Holds the CRDs of the Flink Kubernetes Operator as published, one YAML file each.
+    pub crds: PathBuf,
+}
+
+impl Artifacts {
+    /// Finds the folders: `CONTROLPLANE_BIN` and `CRDS_DIR` if set, otherwise the cache.
+    pub fn locate() -> Result<Self> {
+        let bin = match env::var_os("CONTROLPLANE_BIN") {
+            Some(dir) => PathBuf::from(dir),
+            None => cache()?.join("controlplane").join(controlplane_key()),
+        };
+        let crds = match env::var_os("CRDS_DIR") {
+            Some(dir) => PathBuf::from(dir),
+            None => cache()?.join("crds").join(crds_key()?),
+        };
+        for needed in BINARIES.map(|name| bin.join(name)).iter().chain([&crds]) {
+            ensure!(needed.exists(), "{} is missing: run `make e2e-prepare` first", needed.display());
+        }
+        Ok(Self { bin, crds })
+    }
+
+    /// The path of one of the [`BINARIES`].
+    pub fn binary(&self, name: &str) -> PathBuf {
+        self.bin.join(name)
+    }
+}
+
+fn cache() -> Result<PathBuf> {
+    let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    set("FLINK_REMEDY_CACHE")
+        .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("flink-remedy")))
+        .or_else(|| set("HOME").map(|home| Path::new(&home).join(".cache/flink-remedy")))
+        .context("none of FLINK_REMEDY_CACHE, XDG_CACHE_HOME and HOME is set")
+}
+
+/// The same key as in `controlplane/build.sh`.
+fn controlplane_key() -> String {
+    let mut hash = Sha256::new();
+    hash.update(include_bytes!("../controlplane/go.mod"));
+    hash.update(include_bytes!("../controlplane/go.sum"));
+    hash.update(include_bytes!("../controlplane/build.flags"));
+    hash.finalize().iter().take(8).fold(String::new(), |mut key, byte| {
+        write!(key, "{byte:02x}").expect("a String takes any text");
+        key
+    })
+}
+
+/// The same key as in `flink/fetch-crds.sh`.
+fn crds_key() -> Result<String> {
+    let (sha, jar) = include_str!("../flink/crds.sha256")
+        .trim()
+        .split_once("  ")
+        .context("crds.sha256 is not in the form of sha256sum")?;
+    let version = jar
+        .strip_prefix("flink-kubernetes-operator-api-")
+        .and_then(|rest| rest.strip_suffix(".jar"))
+        .context("crds.sha256 names no flink-kubernetes-operator-api jar")?;
+    Ok(format!("{version}-{}", &sha[..16]))
+}
