@@ -58,7 +58,11 @@ impl Holdings {
 /// The value that stands under exactly this target, options under their flat key.
 fn live(spec: &FlinkDeploymentSpec, target: &Target) -> Option<String> {
     match target {
-        Target::Option(key) => spec.flink_configuration.get(key.as_str())?.as_str().map(str::to_owned),
+        Target::Option(key) => match spec.flink_configuration.get(key.as_str())? {
+            Value::String(text) => Some(text.clone()),
+            scalar @ (Value::Bool(_) | Value::Number(_) | Value::Null) => Some(scalar.to_string()),
+            Value::Array(_) | Value::Object(_) => None,
+        },
         Target::LogFile(name) => spec.log_configuration.as_ref()?.get(name).cloned(),
         Target::PodAnnotation(key) => spec.pod_annotations()?.get(key).cloned(),
     }
@@ -148,6 +152,8 @@ mod tests {
             let pinned = holdings(&json!({KEY: "true"}), &[(KEY, "true")], &json!({}), &manifest);
             assert!(pinned.ours.is_empty() && pinned.pinned.contains_key(&Target::option(KEY)), "{manifest}");
         }
+        let retyped = holdings(&json!({KEY: true}), &[(KEY, "false")], &json!({}), &json!({}));
+        assert!(retyped.removed.is_empty() && retyped.pinned[&Target::option(KEY)] == "true");
         let removed = holdings(&json!({}), &[(KEY, "true")], &json!({}), &json!({}));
         assert_eq!(removed.removed, BTreeSet::from([Target::option(KEY)]));
     }

@@ -98,6 +98,7 @@ pub fn plan_with(
         plan.fills.clear();
         plan.leaving.clear();
         plan.hash.clear();
+        plan.closes_gap = false;
         return plan;
     }
     plan.restarts = !free && disruption(&plan) > Disruption::None;
@@ -131,7 +132,12 @@ fn propose(
     let closure = match (free, closes_gap || !leaving.is_empty()) {
         (true, _) => close(&[Verdict::Gap, Verdict::Implicit]),
         (false, true) => gaps,
-        (false, false) => close(&[Verdict::Implicit]),
+        (false, false) => {
+            let mut implicit = close(&[Verdict::Implicit]);
+            // A gap that is refused stays worth telling.
+            implicit.refused.extend(gaps.refused);
+            implicit
+        }
     };
     Plan {
         findings: evaluate(rules, subject, policy),
@@ -247,10 +253,15 @@ impl Closure {
     }
 }
 
-/// What FKO would die of: on Flink 2 it writes nested YAML and throws on a key that is a prefix of another,
-/// after it has stopped the job (FLINK-37405).
+/// What would wipe out the owner's nested document, and what FKO would die of: on Flink 2 it writes nested
+/// YAML and throws on a key that is a prefix of another, after it has stopped the job (FLINK-37405).
 fn refusal(fill: &Fill, subject: &Subject) -> Option<String> {
     let Target::Option(key) = &fill.target else { return None };
+    if subject.containers.contains(key) {
+        return Some(format!(
+            "filling {key} would replace what the resource nests below it; write those options with flat keys first"
+        ));
+    }
     if subject.version < FlinkVersion::new(2, 0) {
         return None;
     }

@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use flink_api::{FlinkDeployment, FlinkDeploymentSpec, JobSpec, UpgradeMode};
 use flink_conf::options::{CHECKPOINT_INTERVAL, CHECKPOINT_RETENTION, RUNTIME_MODE};
 use flink_conf::{EffectiveConf, FlattenError, FlinkVersion, Key, VersionError, flatten, spelled_twice};
+use serde_json::Value;
 
 use crate::{Fill, Platform, Target};
 
@@ -17,6 +18,8 @@ pub struct Subject {
     pub conf: EffectiveConf,
     /// Keys that the resource spells both flat and nested.
     pub spelled_twice: BTreeSet<Key>,
+    /// Keys of the resource's document that hold a map or a list: a value in its place would wipe it out.
+    pub containers: BTreeSet<Key>,
     /// The resource's own log files; `None` where FKO's are used.
     pub log_files: Option<BTreeMap<String, String>>,
     /// FKO's log4j file; `None` where it cannot be read.
@@ -58,6 +61,7 @@ impl Subject {
             job: spec.job.clone(),
             conf,
             spelled_twice: spelled_twice(&spec.flink_configuration),
+            containers: containers(&spec.flink_configuration),
             log_files: spec.log_configuration.clone(),
             platform_log_file: platform.log_file.clone(),
             pod_annotations: spec.pod_annotations().cloned().unwrap_or_default(),
@@ -99,6 +103,11 @@ impl Subject {
             }
         }
     }
+}
+
+fn containers(document: &Value) -> BTreeSet<Key> {
+    let fields = document.as_object().into_iter().flatten();
+    fields.filter(|(_, node)| node.is_object() || node.is_array()).map(|(name, _)| Key::from(name)).collect()
 }
 
 /// What FKO sets where nobody else did (`FlinkConfigBuilder.applyJobConfig`).

@@ -70,10 +70,22 @@ impl Metrics {
     pub fn register(&self, registry: &mut Registry, jobs: Jobs) {
         let inner = &self.0;
         registry.register("reconciliations", "Looks at a job, by outcome", inner.reconciliations.clone());
-        registry.register("reconciliation_duration_seconds", "Time of one stage of a look at a job", inner.durations.clone());
-        registry.register("remediations", "Changes written to jobs, by rule that asked for a value", inner.remediations.clone());
+        registry.register(
+            "reconciliation_duration_seconds",
+            "Time of one stage of a look at a job",
+            inner.durations.clone(),
+        );
+        registry.register(
+            "remediations",
+            "Changes written to jobs, by rule that asked for a value",
+            inner.remediations.clone(),
+        );
         registry.register("restarts", "Restarts of running jobs that a change caused", inner.restarts.clone());
-        registry.register("events_emitted", "Kubernetes Events posted or found posted, by reason", inner.events.clone());
+        registry.register(
+            "events_emitted",
+            "Kubernetes Events posted or found posted, by reason",
+            inner.events.clone(),
+        );
         registry.register("events_dropped", "Kubernetes Events not posted, by reason", inner.events_dropped.clone());
         registry.register("leader", "1 while this replica leads", inner.leader.clone());
         registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs }));
@@ -151,14 +163,36 @@ impl Collector for AtScrape {
                 count(standing);
             }
         }
-        gauges(&mut encoder, "findings", "Jobs by rule and verdict", findings.into_iter().map(|((rule, verdict), n)| (vec![("rule", rule.to_owned()), ("verdict", verdict.to_owned())], n)))?;
-        gauges(&mut encoder, "held_jobs", "Jobs whose remediation is held, by reason", holds.into_iter().map(|(reason, n)| (vec![("reason", reason.to_owned())], n)))?;
+        gauges(
+            &mut encoder,
+            "findings",
+            "Jobs by rule and verdict",
+            findings
+                .into_iter()
+                .map(|((rule, verdict), n)| (vec![("rule", rule.to_owned()), ("verdict", verdict.to_owned())], n)),
+        )?;
+        gauges(
+            &mut encoder,
+            "held_jobs",
+            "Jobs whose remediation is held, by reason",
+            holds.into_iter().map(|(reason, n)| (vec![("reason", reason.to_owned())], n)),
+        )?;
         let in_flight = self.jobs.all().filter(|job| is_in_flight(job));
-        gauges(&mut encoder, "restart_in_flight", "1 while a restart of ours is under way on this job", in_flight.map(|job| (vec![("namespace", job.namespace().to_owned()), ("name", job.name().to_owned())], 1)))
+        gauges(
+            &mut encoder,
+            "restart_in_flight",
+            "1 while a restart of ours is under way on this job",
+            in_flight.map(|job| (vec![("namespace", job.namespace().to_owned()), ("name", job.name().to_owned())], 1)),
+        )
     }
 }
 
-fn gauges(encoder: &mut DescriptorEncoder, name: &str, help: &str, rows: impl Iterator<Item = (Vec<(&'static str, String)>, i64)>) -> Result<(), fmt::Error> {
+fn gauges(
+    encoder: &mut DescriptorEncoder,
+    name: &str,
+    help: &str,
+    rows: impl Iterator<Item = (Vec<(&'static str, String)>, i64)>,
+) -> Result<(), fmt::Error> {
     use prometheus_client::metrics::MetricType;
     let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
     for (labels, value) in rows {

@@ -104,8 +104,9 @@ impl Controller {
         let mut parts = Parts::new();
         let fence = Fence::default();
         let lease = &self.settings.lease;
-        let (emitter, events) = Emitter::new(self.client.clone(), fence.clone(), lease.identity.clone(), self.metrics.clone());
-        let (queues, queued): (Vec<Queue>, Vec<_>) = self.stores.iter().map(|_| mpsc::unbounded_channel()).unzip();
+        let (emitter, events) =
+            Emitter::new(self.client.clone(), fence.clone(), lease.identity.clone(), self.metrics.clone());
+        let (queues, receivers): (Vec<Queue>, Vec<_>) = self.stores.iter().map(|_| mpsc::unbounded_channel()).unzip();
         let backoff = Arc::new(Backoff::default());
         let gone = Gone { backoff: backoff.clone(), said: events.said(), metrics: self.metrics.clone() };
         let targets = self.settings.watch_namespaces.iter().cloned().map(Some).chain(std::iter::repeat(None));
@@ -134,7 +135,14 @@ impl Controller {
             dry_run: self.settings.dry_run,
         });
         let mut elector = Elector::new(self.client, lease.clone(), fence);
-        let loops = Loops { context, queued, queues, emitter, concurrency: self.settings.concurrency, stop: stop.clone() };
+        let loops = Loops {
+            context,
+            queued: receivers,
+            queues,
+            emitter,
+            concurrency: self.settings.concurrency,
+            stop: stop.clone(),
+        };
         let ready = self.ready;
         let lead = async move {
             caches.filled().await;
@@ -155,7 +163,10 @@ async fn first_end(parts: &mut Parts) -> Result<(), RunError> {
     }
 }
 
-fn forever(what: &'static str, part: impl Future<Output = ()> + Send) -> impl Future<Output = Result<(), RunError>> + Send {
+fn forever(
+    what: &'static str,
+    part: impl Future<Output = ()> + Send,
+) -> impl Future<Output = Result<(), RunError>> + Send {
     part.map(move |()| Err(RunError::Ended(what)))
 }
 
@@ -204,7 +215,12 @@ struct Loops {
     stop: watch::Receiver<bool>,
 }
 
-async fn lead(elector: &mut Elector, loops: Loops, caches: Caches, mut stop: watch::Receiver<bool>) -> Result<(), RunError> {
+async fn lead(
+    elector: &mut Elector,
+    loops: Loops,
+    caches: Caches,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), RunError> {
     tokio::select! {
         acquired = elector.acquire() => acquired?,
         _ = stop.wait_for(|stop| *stop) => return Ok(()),

@@ -27,7 +27,13 @@ pub(crate) trait Forget: Send + Sync {
 }
 
 /// Follows the jobs of one namespace, or of the cluster, and queues those that changed in a way that matters.
-pub(crate) async fn jobs(client: Client, namespace: Option<String>, writer: Writer<FlinkDeployment>, queue: Queue, forget: impl Forget) {
+pub(crate) async fn jobs(
+    client: Client,
+    namespace: Option<String>,
+    writer: Writer<FlinkDeployment>,
+    queue: Queue,
+    forget: impl Forget,
+) {
     let api: Api<FlinkDeployment> = match &namespace {
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
@@ -36,7 +42,11 @@ pub(crate) async fn jobs(client: Client, namespace: Option<String>, writer: Writ
     follow(events, &queue, &forget).await;
 }
 
-async fn follow(events: impl Stream<Item = watcher::Result<Event<FlinkDeployment>>>, queue: &Queue, forget: &impl Forget) {
+async fn follow(
+    events: impl Stream<Item = watcher::Result<Event<FlinkDeployment>>>,
+    queue: &Queue,
+    forget: &impl Forget,
+) {
     pin_mut!(events);
     let mut digests: HashMap<String, u64> = HashMap::new();
     let mut listed: HashSet<String> = HashSet::new();
@@ -73,7 +83,12 @@ fn changed(job: &FlinkDeployment, digests: &mut HashMap<String, u64>, queue: &Qu
 }
 
 /// Follows every namespace's annotations and queues the jobs of those that changed.
-pub(crate) async fn namespaces(client: Client, writer: Writer<PartialObjectMeta<Namespace>>, jobs: Jobs, queues: Vec<Queue>) {
+pub(crate) async fn namespaces(
+    client: Client,
+    writer: Writer<PartialObjectMeta<Namespace>>,
+    jobs: Jobs,
+    queues: Vec<Queue>,
+) {
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
     let events = watcher(api, Config::default()).default_backoff().reflect(writer);
     pin_mut!(events);

@@ -28,7 +28,7 @@ pub fn flatten(document: &Value) -> Result<BTreeMap<Key, String>, FlattenError> 
     let mut flat = BTreeMap::new();
     match document {
         Value::Null => {}
-        Value::Object(_) => collect(document, "", &mut flat),
+        Value::Object(_) => collect(document, "", &mut |key, value| drop(flat.insert(key, value))),
         Value::Bool(_) | Value::Number(_) | Value::String(_) => {
             return Err(FlattenError::NotAMap { found: "a single value" });
         }
@@ -37,36 +37,37 @@ pub fn flatten(document: &Value) -> Result<BTreeMap<Key, String>, FlattenError> 
     Ok(flat)
 }
 
-/// The keys that a document spells twice, flat and nested (`a.b: 1` beside `a: {b: 2}`).
+/// The keys that a document spells twice, flat and nested (`a.b: 1` beside `a: {b: 2}`), at whatever depth.
 pub fn spelled_twice(document: &Value) -> BTreeSet<Key> {
     let mut seen = BTreeSet::new();
     let mut twice = BTreeSet::new();
-    for (name, node) in document.as_object().into_iter().flatten() {
-        let mut flat = BTreeMap::new();
-        collect(node, name, &mut flat);
-        twice.extend(flat.into_keys().filter(|key| !seen.insert(key.clone())));
+    if document.is_object() {
+        collect(document, "", &mut |key, _| {
+            if !seen.insert(key.clone()) {
+                twice.insert(key);
+            }
+        });
     }
     twice
 }
 
-fn collect(node: &Value, path: &str, flat: &mut BTreeMap<Key, String>) {
+fn collect(node: &Value, path: &str, found: &mut impl FnMut(Key, String)) {
     match node {
         Value::Object(fields) => {
             for (name, child) in fields {
                 if path.is_empty() {
-                    collect(child, name, flat);
+                    collect(child, name, found);
                 } else {
-                    collect(child, &format!("{path}.{name}"), flat);
+                    collect(child, &format!("{path}.{name}"), found);
                 }
             }
         }
         Value::Array(items) if items.is_empty() => {}
         Value::Array(items) => {
-            let joined = items.iter().map(scalar_text).collect::<Vec<_>>().join(";");
-            flat.insert(Key::from(path), joined);
+            found(Key::from(path), items.iter().map(scalar_text).collect::<Vec<_>>().join(";"));
         }
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
-            flat.insert(Key::from(path), scalar_text(node));
+            found(Key::from(path), scalar_text(node));
         }
     }
 }
@@ -127,6 +128,9 @@ mod tests {
     fn a_key_in_two_spellings_is_found() {
         let twice = spelled_twice(&json!({"a.b": 1, "a": {"b": 2, "c": 3}, "d": 4}));
         assert_eq!(twice, BTreeSet::from([Key::from("a.b")]));
+        let below = spelled_twice(&json!({"a": {"b.c": 1, "b": {"c": 2}, "d": 3}, "e": "x"}));
+        assert_eq!(below, BTreeSet::from([Key::from("a.b.c")]));
+        assert_eq!(spelled_twice(&json!(["a", "a"])), BTreeSet::new());
     }
 
     #[test]

@@ -137,7 +137,8 @@ pub fn markdown_table(page: &str) -> String {
 
 /// The documentation of every rule: the table, then a section for each.
 pub fn markdown() -> String {
-    let mut text = format!("# Rules\n\nThe production checklist, in the order of every report.\n\n{}", markdown_table(""));
+    let mut text =
+        format!("# Rules\n\nThe production checklist, in the order of every report.\n\n{}", markdown_table(""));
     for rule in RULES {
         let _ = write!(text, "\n## {} {}\n", rule.code, rule.name);
         for line in docs(rule).lines() {

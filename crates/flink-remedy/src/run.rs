@@ -94,7 +94,9 @@ pub enum RunError {
     #[error(transparent)]
     Client(#[from] client::ClientError),
     /// A log filter that says nothing.
-    #[error("--log-level `{0}` is no filter: write a level (error, warn, info, debug, trace) or directives such as info,controller=debug")]
+    #[error(
+        "--log-level `{0}` is no filter: write a level (error, warn, info, debug, trace) or directives such as info,controller=debug"
+    )]
     LogLevel(String),
     /// The address is taken or not ours.
     #[error("cannot listen on {address}: {source}; choose another address with --listen")]
@@ -162,7 +164,8 @@ async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> 
 }
 
 fn settings(args: RunArgs) -> Settings {
-    let RunArgs { mode, operator_config, watch_namespaces, dry_run, act_as: _, listen: _, concurrency, lease, log: _ } = args;
+    let RunArgs { mode, operator_config, watch_namespaces, dry_run, act_as: _, listen: _, concurrency, lease, log: _ } =
+        args;
     let duration = Duration::from_secs(lease.lease_duration);
     Settings {
         policy: Policy { mode, ..Policy::default() },

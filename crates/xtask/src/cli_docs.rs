@@ -1,3 +1,5 @@
+use std::fmt::Write;
+
 use clap::{Command, CommandFactory};
 
 /// The help of every command, as it is printed.
@@ -14,7 +16,7 @@ fn section(command: &mut Command, depth: usize, text: &mut String) {
     let name = command.get_bin_name().unwrap_or(command.get_name()).to_owned();
     let help = command.render_long_help().to_string();
     let help: Vec<&str> = help.lines().map(str::trim_end).collect();
-    text.push_str(&format!("\n{} {name}\n\n```text\n{}\n```\n", "#".repeat(depth), help.join("\n").trim_end()));
+    let _ = write!(text, "\n{} {name}\n\n```text\n{}\n```\n", "#".repeat(depth), help.join("\n").trim_end());
     for subcommand in command.get_subcommands_mut().filter(|subcommand| subcommand.get_name() != "help") {
         section(subcommand, depth + 1, text);
     }

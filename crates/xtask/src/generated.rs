@@ -34,7 +34,8 @@ fn readme(root: &Path) -> anyhow::Result<Option<Generated>> {
     }
     let text = std::fs::read_to_string(&path).context(README)?;
     let Some((before, rest)) = text.split_once(BEGIN) else { return Ok(None) };
-    let (_, after) = rest.split_once(END).with_context(|| format!("{README} has no `{END}` behind `{}`", BEGIN.trim()))?;
+    let (_, after) =
+        rest.split_once(END).with_context(|| format!("{README} has no `{END}` behind `{}`", BEGIN.trim()))?;
     let table = flink_remedy::rules::markdown_table("docs/rules.md");
     Ok(Some(Generated { path: README, text: format!("{before}{BEGIN}{table}{END}{after}") }))
 }

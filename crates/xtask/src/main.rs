@@ -73,13 +73,17 @@ mod tests {
     fn drift_is_found_and_mended() {
         let root = std::env::temp_dir().join(format!("xtask-drift-{}", std::process::id()));
         std::fs::create_dir_all(&root).unwrap();
-        std::fs::write(root.join("README.md"), "# Readme\n<!-- rules:begin -->\nold\n<!-- rules:end -->\nend\n").unwrap();
+        std::fs::write(root.join("README.md"), "# Readme\n<!-- rules:begin -->\nold\n<!-- rules:end -->\nend\n")
+            .unwrap();
         let error = generate(&root, true, &mut io::sink()).unwrap_err();
         assert_eq!(error.to_string(), "not up to date: docs/rules.md, docs/cli.md, README.md; run `make gen`");
         generate(&root, false, &mut io::sink()).unwrap();
         generate(&root, true, &mut io::sink()).unwrap();
         let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
-        assert!(readme.starts_with("# Readme\n<!-- rules:begin -->\n| Code |") && readme.ends_with("-->\nend\n"), "{readme}");
+        assert!(
+            readme.starts_with("# Readme\n<!-- rules:begin -->\n| Code |") && readme.ends_with("-->\nend\n"),
+            "{readme}"
+        );
         std::fs::remove_dir_all(&root).unwrap();
     }
 }

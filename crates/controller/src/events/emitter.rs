@@ -136,7 +136,8 @@ impl Emitter {
     /// Posts until every sink is gone and the queue is empty.
     pub async fn run(self) {
         let post = self.post;
-        let queue = futures::stream::unfold(self.queue, |mut queue| async { queue.recv().await.map(|item| (item, queue)) });
+        let queue =
+            futures::stream::unfold(self.queue, |mut queue| async { queue.recv().await.map(|item| (item, queue)) });
         queue.for_each_concurrent(IN_FLIGHT, |(name, about)| post.clone().deliver(name, about)).await;
     }
 }
@@ -196,7 +197,11 @@ impl Poster {
     fn event(&self, name: &str, about: &About) -> Event {
         let Notice { reason, kind, note, salt: _ } = &about.notice;
         Event {
-            metadata: ObjectMeta { name: Some(name.to_owned()), namespace: about.regarding.namespace.clone(), ..ObjectMeta::default() },
+            metadata: ObjectMeta {
+                name: Some(name.to_owned()),
+                namespace: about.regarding.namespace.clone(),
+                ..ObjectMeta::default()
+            },
             event_time: Some(MicroTime(Timestamp::now())),
             action: Some("Remediate".to_owned()),
             reason: Some(reason.as_str().to_owned()),
@@ -220,7 +225,7 @@ fn event_name(about: &About) -> String {
         digest.update(part.as_bytes());
         digest.update([0]);
     }
-    let hash: String = digest.finalize()[..8].iter().map(|byte| format!("{byte:02x}")).collect();
+    let hash = digest.finalize().iter().take(8).fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
     let object: String = about.regarding.name.as_deref().unwrap_or_default().chars().take(200).collect();
-    format!("{object}.{hash}")
+    format!("{object}.{hash:016x}")
 }

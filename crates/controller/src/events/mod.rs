@@ -4,8 +4,8 @@ mod emitter;
 mod notes;
 
 pub use emitter::{Emitter, EventSink, Said};
-pub use notes::notices;
 pub(crate) use notes::notice;
+pub use notes::notices;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 
@@ -66,12 +66,22 @@ impl Reason {
     pub fn meaning(self) -> &'static str {
         match self {
             Self::Remediated => "Values were filled. The note lists them with the rule, the cost and how to opt out.",
-            Self::RemediationHeld => "A gap could be filled, but not now. The note says what it waits for and what would free it.",
-            Self::RemediationAdvised => "Findings that a human must decide, or what would be filled if the mode allowed it.",
-            Self::RemediationConflict => "Another field manager owns a value that would be filled. It is left as it is.",
-            Self::RemediationFailed => "The API server, an admission webhook or a quota refused the change. It is tried again, later each time.",
+            Self::RemediationHeld => {
+                "A gap could be filled, but not now. The note says what it waits for and what would free it."
+            }
+            Self::RemediationAdvised => {
+                "Findings that a human must decide, or what would be filled if the mode allowed it."
+            }
+            Self::RemediationConflict => {
+                "Another field manager owns a value that would be filled. It is left as it is."
+            }
+            Self::RemediationFailed => {
+                "The API server, an admission webhook or a quota refused the change. It is tried again, later each time."
+            }
             Self::OptedOut => "The job, or its namespace, is opted out by annotation.",
-            Self::InvalidAnnotation => "An annotation under flink-remedy.dev/ cannot be read. The whole job counts as opted out until it is corrected.",
+            Self::InvalidAnnotation => {
+                "An annotation under flink-remedy.dev/ cannot be read. The whole job counts as opted out until it is corrected."
+            }
             Self::InvalidResource => "The spec cannot be judged. The note says which part and why.",
         }
     }

@@ -1,5 +1,7 @@
 //! From a plan to what people read in `kubectl describe`.
 
+use std::collections::BTreeMap;
+
 use checklist::{Disruption, Filled, Holdings, Obedience, OptOut, Plan, Timing, Verdict, annotations};
 use flink_api::FlinkDeployment;
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +16,14 @@ const NEWS: SignedDuration = SignedDuration::from_hours(1);
 const HOW_TO_OPT_OUT: &str = "Opt out: annotate flink-remedy.dev/opt-out with the rule's code or \"true\".";
 
 /// Everything that is to be said of one job now.
-pub fn notices(deployment: &FlinkDeployment, plan: &Plan, holdings: &Holdings, obedience: &Obedience, dry_run: bool, now: Timestamp) -> Vec<Notice> {
+pub fn notices(
+    deployment: &FlinkDeployment,
+    plan: &Plan,
+    holdings: &Holdings,
+    obedience: &Obedience,
+    dry_run: bool,
+    now: Timestamp,
+) -> Vec<Notice> {
     let mut notices = Vec::new();
     notices.extend(obedience.problems.iter().map(|problem| {
         let note = format!("{problem}. The whole job counts as opted out until it is corrected.");
@@ -36,18 +45,20 @@ pub(crate) fn notice(reason: Reason, kind: EventType, note: String) -> Notice {
 fn opted_out(deployment: &FlinkDeployment, plan: &Plan) -> Notice {
     let open = plan.findings.iter().filter(|finding| finding.judgement.verdict == Verdict::Gap).count();
     let why = deployment.annotation(annotations::OPT_OUT_REASON).map(|why| format!(" ({why})")).unwrap_or_default();
-    let note = format!("Opted out by annotation {} on the job or its namespace{why}; {open} gaps stay open.", annotations::OPT_OUT);
+    let note = format!(
+        "Opted out by annotation {} on the job or its namespace{why}; {open} gaps stay open.",
+        annotations::OPT_OUT
+    );
     notice(Reason::OptedOut, EventType::Normal, note)
 }
 
 /// The last change, told from the record on the object, so that a crash between change and Event loses nothing.
 fn remediated(filled: &Filled) -> Notice {
-    let values = filled.last_change().map(|(target, value)| format!("{} ({})", target.shown(&value.value), value.rule));
+    let values = by_rule(filled.last_change().map(|(target, value)| (value.rule.as_str(), target.shown(&value.value))));
     let cost = match filled.cost() {
         Disruption::None => "It cost no restart.",
         Disruption::Restart | Disruption::StateUnsafe => "The running job restarts once for it.",
     };
-    let values: Vec<String> = values.collect();
     let note = if values.is_empty() {
         format!("Withdrew filled values that their owner now sets in another spelling. {cost}")
     } else {
@@ -57,20 +68,20 @@ fn remediated(filled: &Filled) -> Notice {
 }
 
 fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
-    let fills: Vec<String> =
-        plan.fills.iter().map(|(target, fill)| format!("{} ({})", target.shown(&fill.value), fill.rule)).collect();
+    let fills = by_rule(plan.fills.iter().map(|(target, fill)| (fill.rule, target.shown(&fill.value))));
     let leaving: Vec<String> = plan.leaving.iter().map(|target| format!("removal of {target}")).collect();
     let all: Vec<String> = fills.into_iter().chain(leaving).collect();
     let hash = &plan.hash;
     match &plan.timing {
-        Timing::Nothing => None,
         Timing::Now if dry_run => {
             Some(notice(Reason::RemediationAdvised, EventType::Normal, fitted("Dry run, would fill ", &all, ".")))
         }
-        Timing::Now => None,
-        Timing::Held(reason @ checklist::HoldReason::Advise) => {
-            Some(notice(Reason::RemediationAdvised, EventType::Normal, fitted("Would fill ", &all, &format!(": {reason}. {HOW_TO_OPT_OUT}"))))
-        }
+        Timing::Nothing | Timing::Now => None,
+        Timing::Held(reason @ checklist::HoldReason::Advise) => Some(notice(
+            Reason::RemediationAdvised,
+            EventType::Normal,
+            fitted("Would fill ", &all, &format!(": {reason}. {HOW_TO_OPT_OUT}")),
+        )),
         Timing::Held(reason) => {
             let rest = format!(". Held: {reason}. Plan {hash}. {HOW_TO_OPT_OUT}");
             Some(notice(Reason::RemediationHeld, EventType::Normal, fitted("Would fill ", &all, &rest)))
@@ -85,6 +96,15 @@ fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
             Some(notice(Reason::RemediationHeld, EventType::Normal, fitted("Would fill ", &all, &rest)))
         }
     }
+}
+
+/// `a=1, b=2 (RST001)`: one item for each rule, so that a shortened list loses whole rules from its end.
+fn by_rule<'a>(values: impl Iterator<Item = (&'a str, String)>) -> Vec<String> {
+    let mut rules: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (rule, shown) in values {
+        rules.entry(rule).or_default().push(shown);
+    }
+    rules.into_iter().map(|(rule, shown)| format!("{} ({rule})", shown.join(", "))).collect()
 }
 
 fn advised(plan: &Plan, obedience: &Obedience) -> Option<Notice> {
@@ -105,7 +125,7 @@ fn advised(plan: &Plan, obedience: &Obedience) -> Option<Notice> {
 fn fitted(head: &str, items: &[String], tail: &str) -> String {
     let mut text = head.to_owned();
     for (index, item) in items.iter().enumerate() {
-        let separator = if index == 0 { "" } else { ", " };
+        let separator = if index == 0 { "" } else { "; " };
         let more = format!(" and {} more", items.len() - index);
         if index > 0 && text.len() + separator.len() + item.len() + more.len() + tail.len() > LONGEST_NOTE {
             return cut(format!("{text}{more}{tail}"));

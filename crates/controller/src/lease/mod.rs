@@ -39,7 +39,9 @@ pub struct LeaseConfig {
 #[derive(Debug, thiserror::Error)]
 pub enum LeaseError {
     /// A right is missing.
-    #[error("may not {verb} leases.coordination.k8s.io in namespace {namespace}: {message}; grant that verb to the ServiceAccount (manifests/rbac)")]
+    #[error(
+        "may not {verb} leases.coordination.k8s.io in namespace {namespace}: {message}; grant that verb to the ServiceAccount (manifests/rbac)"
+    )]
     Forbidden {
         /// The verb.
         verb: &'static str,
@@ -123,7 +125,11 @@ impl Elector {
         }
         self.fence.close();
         let Ok(Some(mut lease)) = self.api.get_opt(&self.config.name).await else { return };
-        let Some(spec) = lease.spec.as_mut().filter(|spec| spec.holder_identity.as_ref() == Some(&self.config.identity)) else { return };
+        let Some(spec) =
+            lease.spec.as_mut().filter(|spec| spec.holder_identity.as_ref() == Some(&self.config.identity))
+        else {
+            return;
+        };
         spec.holder_identity = Some(String::new());
         if let Err(error) = self.api.replace(&self.config.name, &PostParams::default(), &lease).await {
             warn!(%error, "lease not released; another replica leads when it expires");
@@ -133,11 +139,18 @@ impl Elector {
     /// One try to take or renew the lease; the holder's name if it is another's.
     async fn attempt(&mut self) -> Result<Option<String>, Failure> {
         let sent = Instant::now();
-        let current = within(self.config.renew_deadline, self.api.get_opt(&self.config.name)).await.map_err(|error| self.failure("get", error))?;
+        let current = within(self.config.renew_deadline, self.api.get_opt(&self.config.name))
+            .await
+            .map_err(|error| self.failure("get", error))?;
         match current {
             None => {
-                let lease = Lease { metadata: ObjectMeta { name: Some(self.config.name.clone()), ..ObjectMeta::default() }, spec: Some(self.spec(None)) };
-                within(self.config.renew_deadline, self.api.create(&PostParams::default(), &lease)).await.map_err(|error| self.failure("create", error))?;
+                let lease = Lease {
+                    metadata: ObjectMeta { name: Some(self.config.name.clone()), ..ObjectMeta::default() },
+                    spec: Some(self.spec(None)),
+                };
+                within(self.config.renew_deadline, self.api.create(&PostParams::default(), &lease))
+                    .await
+                    .map_err(|error| self.failure("create", error))?;
             }
             Some(mut lease) => {
                 if let Some(holder) = self.other_holder(&lease) {
@@ -145,7 +158,9 @@ impl Elector {
                 }
                 lease.spec = Some(self.spec(lease.spec.as_ref()));
                 // The resourceVersion in the body makes this a compare-and-swap.
-                within(self.config.renew_deadline, self.api.replace(&self.config.name, &PostParams::default(), &lease)).await.map_err(|error| self.failure("update", error))?;
+                within(self.config.renew_deadline, self.api.replace(&self.config.name, &PostParams::default(), &lease))
+                    .await
+                    .map_err(|error| self.failure("update", error))?;
             }
         }
         self.fence.open_until(sent + self.config.renew_deadline);
@@ -155,7 +170,8 @@ impl Elector {
     /// The holder, if it is another one whose lease has not stood still for its duration.
     fn other_holder(&mut self, lease: &Lease) -> Option<String> {
         let spec = lease.spec.as_ref()?;
-        let holder = spec.holder_identity.clone().filter(|holder| !holder.is_empty() && *holder != self.config.identity)?;
+        let holder =
+            spec.holder_identity.clone().filter(|holder| !holder.is_empty() && *holder != self.config.identity)?;
         let version = lease.metadata.resource_version.clone();
         let since = match &self.seen {
             Some((seen, since)) if *seen == version => *since,

@@ -15,7 +15,7 @@ use tracing::{info, warn};
 
 use super::platform_from_files;
 
-/// How often a mounted directory is read again. A kubelet updates mounted ConfigMaps within about a minute.
+/// How often a mounted directory is read again. A kubelet updates a mounted `ConfigMap` within about a minute.
 const REREAD: Duration = Duration::from_secs(10);
 
 /// Where FKO's configuration is.
@@ -36,7 +36,9 @@ pub enum Source {
 
 /// A text that names no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` names no Flink operator configuration: write NAMESPACE/CONFIGMAP, a directory (absolute, or beginning with ./), or none")]
+#[error(
+    "`{0}` names no Flink operator configuration: write NAMESPACE/CONFIGMAP, a directory (absolute, or beginning with ./), or none"
+)]
 pub struct SourceError(String);
 
 impl FromStr for Source {
@@ -66,7 +68,7 @@ pub async fn follow(client: Client, source: Source, known: watch::Sender<Option<
     match source {
         Source::None => {
             publish(&known, Ok(Platform::default()));
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
         Source::Directory(path) => follow_directory(&path, &known).await,
         Source::ConfigMap { namespace, name } => follow_config_map(client, &namespace, &name, &known).await,
@@ -114,7 +116,8 @@ async fn follow_config_map(client: Client, namespace: &str, name: &str, known: &
     let events = watcher(api, Config::default().fields(&format!("metadata.name={name}"))).default_backoff();
     pin_mut!(events);
     let read = |map: ConfigMap| {
-        platform_from_files(&map.data.unwrap_or_default()).map_err(|error| format!("ConfigMap {namespace}/{name}: {error}"))
+        platform_from_files(&map.data.unwrap_or_default())
+            .map_err(|error| format!("ConfigMap {namespace}/{name}: {error}"))
     };
     let mut found = false;
     while let Some(event) = events.next().await {
@@ -136,10 +139,13 @@ async fn follow_config_map(client: Client, namespace: &str, name: &str, known: &
 /// A missing right makes us blind at once; a server that is away for a moment leaves what we know.
 fn report(error: &watcher::Error, namespace: &str, name: &str, known: &watch::Sender<Option<Known>>) {
     let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status)) | watcher::Error::WatchStartFailed(kube::Error::Api(status)) | watcher::Error::WatchError(status) => {
-            Some(status)
-        }
-        watcher::Error::InitialListFailed(_) | watcher::Error::WatchStartFailed(_) | watcher::Error::WatchFailed(_) | watcher::Error::NoResourceVersion => None,
+        watcher::Error::InitialListFailed(kube::Error::Api(status))
+        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
+        | watcher::Error::WatchError(status) => Some(status),
+        watcher::Error::InitialListFailed(_)
+        | watcher::Error::WatchStartFailed(_)
+        | watcher::Error::WatchFailed(_)
+        | watcher::Error::NoResourceVersion => None,
     };
     match status {
         Some(status) if status.is_forbidden() => publish(

@@ -38,6 +38,14 @@ pub enum PlatformError {
         /// What is wrong, with line and column.
         problem: String,
     },
+    /// Somebody gave a manifest in its place.
+    #[error(
+        "{CONFIG_YAML} is a Kubernetes manifest of kind {kind}; give the text below its `data` as a file of its own"
+    )]
+    Manifest {
+        /// Its kind.
+        kind: String,
+    },
     /// The YAML file holds something else than options.
     #[error("{CONFIG_YAML} must be a map of options, but it is {found}; write `key: value` lines")]
     NotAMap {
@@ -81,9 +89,20 @@ fn parse_config_yaml(text: &str) -> Result<BTreeMap<Key, String>, PlatformError>
         merge_keys: serde_saphyr::options::MergeKeyPolicy::AsOrdinary,
     };
     let document: Value = serde_saphyr::from_str_with_options(text, options)
-        // The plain error, because a snippet would print neighbouring values.
-        .map_err(|error| PlatformError::Yaml { problem: error.without_snippet().to_string() })?;
+        .map_err(|error| PlatformError::Yaml { problem: problem(&error) })?;
+    if let (Some(_), Some(kind)) = (document.get("apiVersion"), document.get("kind").and_then(Value::as_str)) {
+        return Err(PlatformError::Manifest { kind: kind.to_owned() });
+    }
     flatten(&document).map_err(|FlattenError::NotAMap { found }| PlatformError::NotAMap { found })
+}
+
+/// The plain error: a snippet would print neighbouring values.
+fn problem(error: &serde_saphyr::Error) -> String {
+    if let serde_saphyr::Error::MultipleDocuments { location, .. } = error {
+        return format!("a second document begins at line {}; FKO reads one only", location.line());
+    }
+    let text = error.without_snippet().to_string();
+    text.replace(", set DuplicateKeyPolicy in Options if acceptable", "")
 }
 
 #[cfg(test)]
@@ -148,6 +167,10 @@ mod tests {
             assert!(error.starts_with(name) && error.contains(line), "{error}");
             assert!(!error.contains("hunter2"), "{error}");
         }
+        let manifest = "apiVersion: v1\nkind: ConfigMap\ndata: {}\n";
+        assert_eq!(read(&[(CONFIG_YAML, manifest)]), Err(PlatformError::Manifest { kind: "ConfigMap".into() }));
+        let two = read(&[(CONFIG_YAML, "a: 1\n---\nb: 1\n")]).unwrap_err().to_string();
+        assert_eq!(two, "config.yaml: a second document begins at line 3; FKO reads one only");
         assert_eq!(read(&[(CONFIG_YAML, "- a\n")]), Err(PlatformError::NotAMap { found: "a list" }));
     }
 }

@@ -36,7 +36,9 @@ pub enum ApplyError {
     #[error("the object was deleted in the meantime")]
     Gone,
     /// A right is missing.
-    #[error("may not patch flinkdeployments.flink.apache.org: {0}; grant the verb patch on that resource to the ServiceAccount (manifests/rbac)")]
+    #[error(
+        "may not patch flinkdeployments.flink.apache.org: {0}; grant the verb patch on that resource to the ServiceAccount (manifests/rbac)"
+    )]
     Forbidden(String),
     /// The server, an admission webhook or a quota said no.
     #[error("refused with status {code}: {message}")]
@@ -58,7 +60,11 @@ impl ApplyError {
     pub(crate) fn retry(&self) -> Retry {
         match self {
             Self::Stale(_) => Retry::Soon,
-            Self::Conflict { .. } | Self::Forbidden(_) | Self::Rejected { .. } | Self::Unavailable(_) | Self::NotLeader(_) => Retry::Backoff,
+            Self::Conflict { .. }
+            | Self::Forbidden(_)
+            | Self::Rejected { .. }
+            | Self::Unavailable(_)
+            | Self::NotLeader(_) => Retry::Backoff,
             Self::NotAMap | Self::Gone => Retry::OnChange,
         }
     }
@@ -79,7 +85,12 @@ impl Applied {
 ///
 /// # Errors
 /// Whatever kept the write from landing; nothing is half done.
-pub async fn apply(client: &Client, fence: &Fence, deployment: &FlinkDeployment, intent: &Intent) -> Result<Option<Applied>, ApplyError> {
+pub async fn apply(
+    client: &Client,
+    fence: &Fence,
+    deployment: &FlinkDeployment,
+    intent: &Intent,
+) -> Result<Option<Applied>, ApplyError> {
     match intent {
         Intent::Nothing => Ok(None),
         Intent::DropForeignRecord => {
@@ -93,7 +104,13 @@ pub async fn apply(client: &Client, fence: &Fence, deployment: &FlinkDeployment,
     }
 }
 
-async fn send(client: &Client, fence: &Fence, deployment: &FlinkDeployment, params: &PatchParams, patch: &Patch<Value>) -> Result<Applied, ApplyError> {
+async fn send(
+    client: &Client,
+    fence: &Fence,
+    deployment: &FlinkDeployment,
+    params: &PatchParams,
+    patch: &Patch<Value>,
+) -> Result<Applied, ApplyError> {
     let api: Api<FlinkDeployment> = Api::namespaced(client.clone(), deployment.namespace());
     let write = fence.guard(tokio::time::timeout(WRITE_TIMEOUT, api.patch(deployment.name(), params, patch))).await?;
     match write {

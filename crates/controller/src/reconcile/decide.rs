@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use checklist::annotations::FILLED;
 use checklist::{Approval, Filled, FilledValue, Holdings, Obedience, Plan, Restart, Target, Timing};
 use flink_api::{FlinkDeployment, GROUP, VERSION};
-use jiff::Timestamp;
+use jiff::{Timestamp, Unit};
 use serde_json::{Value, json};
 
 /// What a reconciliation writes.
@@ -31,7 +31,13 @@ pub struct Change {
 }
 
 /// Turns a plan into what is to be written now.
-pub fn decide(deployment: &FlinkDeployment, plan: &Plan, holdings: &Holdings, obedience: &Obedience, now: Timestamp) -> Intent {
+pub fn decide(
+    deployment: &FlinkDeployment,
+    plan: &Plan,
+    holdings: &Holdings,
+    obedience: &Obedience,
+    now: Timestamp,
+) -> Intent {
     if plan.timing != Timing::Now {
         return release(holdings);
     }
@@ -66,7 +72,13 @@ fn held(holdings: &Holdings) -> BTreeMap<Target, String> {
     holdings.ours.iter().chain(&holdings.pinned).map(|(target, value)| (target.clone(), value.clone())).collect()
 }
 
-fn record(deployment: &FlinkDeployment, plan: &Plan, holdings: &Holdings, obedience: &Obedience, now: Timestamp) -> Filled {
+fn record(
+    deployment: &FlinkDeployment,
+    plan: &Plan,
+    holdings: &Holdings,
+    obedience: &Obedience,
+    now: Timestamp,
+) -> Filled {
     let before = holdings.filled.as_ref();
     let mut values: BTreeMap<Target, FilledValue> = before.map(|filled| filled.values.clone()).unwrap_or_default();
     values.retain(|target, _| holdings.ours.contains_key(target) && !plan.leaving.contains(target));
@@ -78,6 +90,7 @@ fn record(deployment: &FlinkDeployment, plan: &Plan, holdings: &Holdings, obedie
         };
         values.insert(target.clone(), value);
     }
+    let now = now.round(Unit::Second).unwrap_or(now);
     let mut record = Filled::new(plan.hash.clone(), now, values);
     record.restart = before.and_then(|filled| filled.restart.clone());
     if plan.restarts {

@@ -111,7 +111,12 @@ pub(crate) struct Look {
     pub(crate) plan: Plan,
 }
 
-fn look(deployment: &FlinkDeployment, gathered: &Gathered, policy: &checklist::Policy, now: Timestamp) -> Result<Look, checklist::SubjectError> {
+fn look(
+    deployment: &FlinkDeployment,
+    gathered: &Gathered,
+    policy: &checklist::Policy,
+    now: Timestamp,
+) -> Result<Look, checklist::SubjectError> {
     let subject = Subject::new(deployment, &gathered.platform)?;
     let mut situation = Situation::of(deployment);
     situation.layers_unreadable.clone_from(&gathered.layers_unreadable);
@@ -124,7 +129,12 @@ fn look(deployment: &FlinkDeployment, gathered: &Gathered, policy: &checklist::P
 }
 
 /// Decides and writes. A restart first takes the cluster's one slot, and is held when another job has it.
-async fn carry_out(context: &Context, deployment: &FlinkDeployment, mut look: Look, now: Timestamp) -> Result<(Look, Option<Applied>), Error> {
+async fn carry_out(
+    context: &Context,
+    deployment: &FlinkDeployment,
+    mut look: Look,
+    now: Timestamp,
+) -> Result<(Look, Option<Applied>), Error> {
     let is_off = look.obedience.mode(context.policy.mode) <= Mode::Advise;
     if context.dry_run || is_off {
         return Ok((look, None));
@@ -151,7 +161,7 @@ async fn carry_out(context: &Context, deployment: &FlinkDeployment, mut look: Lo
         }
     };
     if intent != Intent::Nothing {
-        let outcome = written.as_ref().map_or_else(|error| <&'static str>::from(error), |_| "ok");
+        let outcome = written.as_ref().map_or_else(<&'static str>::from, |_| "ok");
         context.metrics.stage("apply", outcome, started.elapsed());
     }
     match written {
@@ -178,9 +188,15 @@ fn log(deployment: &FlinkDeployment, look: &Look, outcome: Outcome) {
     let (namespace, name, outcome) = (deployment.namespace(), deployment.name(), <&str>::from(outcome));
     match &plan.timing {
         Timing::Nothing => debug!(namespace, name, outcome, "decided"),
-        Timing::Now | Timing::NextDeploy => info!(namespace, name, outcome, plan = plan.hash, keys, restarts = plan.restarts, "decided"),
-        Timing::Held(HoldReason::InFlight(other)) => debug!(namespace, name, outcome, plan = plan.hash, other, "decided"),
-        Timing::Held(reason) => info!(namespace, name, outcome, plan = plan.hash, keys, hold = reason.label(), "decided"),
+        Timing::Now | Timing::NextDeploy => {
+            info!(namespace, name, outcome, plan = plan.hash, keys, restarts = plan.restarts, "decided");
+        }
+        Timing::Held(HoldReason::InFlight(other)) => {
+            debug!(namespace, name, outcome, plan = plan.hash, other, "decided");
+        }
+        Timing::Held(reason) => {
+            info!(namespace, name, outcome, plan = plan.hash, keys, hold = reason.label(), "decided");
+        }
     }
 }
 

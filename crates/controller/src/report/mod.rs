@@ -11,7 +11,13 @@ use crate::reconcile::apply::{Applied, ApplyError};
 use crate::reconcile::{Context, Look, Outcome};
 
 /// Says everything that is to be said after a look.
-pub(crate) fn report(context: &Context, deployment: &FlinkDeployment, look: &Look, applied: Option<&Applied>, now: Timestamp) -> Outcome {
+pub(crate) fn report(
+    context: &Context,
+    deployment: &FlinkDeployment,
+    look: &Look,
+    applied: Option<&Applied>,
+    now: Timestamp,
+) -> Outcome {
     let hold = match &look.plan.timing {
         Timing::Held(reason) => Some(reason.label()),
         Timing::NextDeploy if look.plan.is_pressing() => Some(checklist::HoldReason::NextDeploy.label()),
@@ -54,13 +60,19 @@ pub(crate) fn invalid(context: &Context, deployment: &FlinkDeployment, why: &str
 pub(crate) fn failed(context: &Context, deployment: &FlinkDeployment, error: &Error) {
     let Error::Apply(error) = error else { return };
     let said = match error {
-        ApplyError::Conflict { .. } => {
-            notice(Reason::RemediationConflict, EventType::Warning, format!("Nothing filled: {error}. To let us fill it, take the field out of that manager's manifest; to keep it, opt out."))
-        }
+        ApplyError::Conflict { .. } => notice(
+            Reason::RemediationConflict,
+            EventType::Warning,
+            format!(
+                "Nothing filled: {error}. To let us fill it, take the field out of that manager's manifest; to keep it, opt out."
+            ),
+        ),
         ApplyError::NotAMap => notice(Reason::InvalidResource, EventType::Warning, format!("Nothing filled: {error}.")),
-        ApplyError::Forbidden(_) | ApplyError::Rejected { .. } => {
-            notice(Reason::RemediationFailed, EventType::Warning, format!("Nothing filled: {error}. It is tried again, later each time."))
-        }
+        ApplyError::Forbidden(_) | ApplyError::Rejected { .. } => notice(
+            Reason::RemediationFailed,
+            EventType::Warning,
+            format!("Nothing filled: {error}. It is tried again, later each time."),
+        ),
         ApplyError::Stale(_) | ApplyError::Gone | ApplyError::Unavailable(_) | ApplyError::NotLeader(_) => return,
     };
     say(context, deployment, said);

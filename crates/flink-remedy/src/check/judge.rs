@@ -73,7 +73,8 @@ impl Judge<'_> {
             checklist::Timing::Now => why_now(plan, situation).to_owned(),
             checklist::Timing::NextDeploy if has_gap(plan) => HoldReason::NextDeploy.to_string(),
             checklist::Timing::NextDeploy => {
-                "right by default already, so it is not worth a restart; it is written down at the next deployment".to_owned()
+                "right by default already, so it is not worth a restart; it is written down at the next deployment"
+                    .to_owned()
             }
             checklist::Timing::Held(reason) => reason.to_string(),
             checklist::Timing::Nothing => why_nothing(plan, obedience, mode).to_owned(),
@@ -96,7 +97,12 @@ fn unjudged(error: &SubjectError, name: String, place: &Place, node: &Node) -> I
         SubjectError::Configuration(_) => &["spec", "flinkConfiguration"],
     };
     let line = place.line + node.line_of(path).saturating_sub(node.line);
-    InputError::Object { place: Place { line, ..place.clone() }, kind: "FlinkDeployment", name, problem: error.to_string() }
+    InputError::Object {
+        place: Place { line, ..place.clone() },
+        kind: "FlinkDeployment",
+        name,
+        problem: error.to_string(),
+    }
 }
 
 /// Every rule's finding. A rule that people opted out of finds nothing; an opt-out that cannot be read hides

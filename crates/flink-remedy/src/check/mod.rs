@@ -27,7 +27,7 @@ use platform::OperatorConfig;
 ///
 /// Exit codes: 0 nothing at or above the threshold, 1 findings, 2 unreadable input or bad usage.
 #[derive(Args, Clone, Debug)]
-pub struct CheckArgs {
+pub(crate) struct CheckArgs {
     /// Files, directories (every *.yaml, *.yml and *.json below them), or - for standard input
     #[arg(required = true, value_name = "FILE|DIR|-")]
     paths: Vec<PathBuf>,
@@ -35,8 +35,8 @@ pub struct CheckArgs {
     /// The Flink operator's own configuration: its directory (flink-conf.yaml or config.yaml, and
     /// log4j-console.properties) or one of these files; `none` if jobs get nothing from it. Unset, the
     /// operator is taken to be as its chart installs it
-    #[arg(long, value_name = "FILE|DIR|none", default_value = "stock", hide_default_value = true)]
-    operator_config: OperatorConfig,
+    #[arg(long, value_name = "FILE|DIR|none")]
+    operator_config: Option<OperatorConfig>,
 
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
@@ -46,8 +46,7 @@ pub struct CheckArgs {
     #[arg(long, value_enum, default_value_t)]
     fail_on: FailOn,
 
-    /// Mode that the plan is made for: Off, Advise, NextDeploy or Apply
-    #[arg(long, default_value_t = Mode::Apply)]
+    #[arg(long, default_value_t = Mode::Apply, help = "Mode that the plan is made for: Off, Advise, NextDeploy or Apply")]
     mode: Mode,
 
     /// Show in the table what is in order, too
@@ -87,7 +86,7 @@ pub(crate) fn check(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<ExitCode> {
-    let platform = match args.operator_config.load() {
+    let platform = match args.operator_config.as_ref().map_or_else(|| Ok(Platform::stock()), OperatorConfig::load) {
         Ok(platform) => platform,
         Err(error) => {
             writeln!(err, "error: --operator-config: {error}")?;
@@ -110,7 +109,7 @@ pub(crate) fn check(
     let code = exit_code(args.fail_on, &judged.jobs, errors);
     let written = match args.output {
         Output::Json => report::write_json(&judged.jobs, out),
-        Output::Table => table::write(&judged.jobs, errors, &args.operator_config, args.all, out),
+        Output::Table => table::write(&judged.jobs, errors, args.operator_config.is_none(), args.all, out),
     };
     match written.and_then(|()| out.flush()) {
         // Whoever reads has read enough; what was found stays found.

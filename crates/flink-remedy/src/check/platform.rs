@@ -9,8 +9,6 @@ use controller::operator_config::{CONFIG_YAML, FLINK_CONF, LOG_FILE, PlatformErr
 /// Where FKO's own configuration comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum OperatorConfig {
-    /// As FKO's chart installs it.
-    Stock,
     /// Jobs get nothing from it.
     None,
     /// A directory with its files, or one configuration file.
@@ -43,7 +41,6 @@ impl FromStr for OperatorConfig {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         Ok(match text {
-            "stock" => Self::Stock,
             "none" => Self::None,
             path => Self::Path(PathBuf::from(path)),
         })
@@ -54,7 +51,6 @@ impl OperatorConfig {
     /// What it gives to jobs.
     pub(crate) fn load(&self) -> Result<Platform, OperatorConfigError> {
         let path = match self {
-            Self::Stock => return Ok(Platform::stock()),
             Self::None => return Ok(Platform::default()),
             Self::Path(path) => path,
         };
@@ -97,9 +93,10 @@ fn read(path: &Path) -> Result<String, OperatorConfigError> {
 }
 
 fn unreadable(path: &Path, error: &io::Error) -> OperatorConfigError {
-    let problem = match error.kind() {
-        io::ErrorKind::NotFound => "no such file or directory; give the Flink operator's configuration, or `none`".to_owned(),
-        _ => format!("cannot be read: {error}"),
+    let problem = if error.kind() == io::ErrorKind::NotFound {
+        "no such file or directory; give the Flink operator's configuration, or `none`".to_owned()
+    } else {
+        format!("cannot be read: {error}")
     };
     OperatorConfigError::Unreadable { path: path.display().to_string(), problem }
 }

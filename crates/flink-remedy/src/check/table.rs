@@ -3,20 +3,13 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use checklist::{Target, Verdict};
 
-use super::platform::OperatorConfig;
 use super::report::{Finding, Job, Plan};
 
 /// Writes findings for people. Colours are taken out again by the stream where nobody would see them.
 ///
 /// # Errors
 /// `out` cannot be written.
-pub(super) fn write(
-    jobs: &[Job],
-    errors: usize,
-    operator_config: &OperatorConfig,
-    all: bool,
-    out: &mut impl Write,
-) -> io::Result<()> {
+pub(super) fn write(jobs: &[Job], errors: usize, is_stock: bool, all: bool, out: &mut impl Write) -> io::Result<()> {
     for job in jobs {
         write_job(job, all, out)?;
         writeln!(out)?;
@@ -24,7 +17,7 @@ pub(super) fn write(
     if !jobs.is_empty() || errors > 0 {
         writeln!(out, "{}", summary(jobs, errors))?;
     }
-    if !jobs.is_empty() && *operator_config == OperatorConfig::Stock {
+    if !jobs.is_empty() && is_stock {
         writeln!(out, "Judged upon the Flink operator's stock configuration; --operator-config names yours.")?;
     }
     Ok(())
@@ -36,12 +29,13 @@ fn write_job(job: &Job, all: bool, out: &mut impl Write) -> io::Result<()> {
     let source = printable(&format!("{}:{}", job.source.file, job.source.line));
     writeln!(out, "{bold}{} {name}{bold:#}, Flink {}, {source}", job.kind, job.flink_version)?;
     let shown: Vec<&Finding> = job.findings.iter().filter(|finding| all || matters(finding.verdict)).collect();
+    let width = if all { "NotApplicable".len() } else { "Implicit".len() };
     for finding in &shown {
         let style = style(finding.verdict);
         let verdict: &str = finding.verdict.into();
         writeln!(
             out,
-            "  {style}{verdict:<VERDICT_WIDTH$}{style:#} {} {}: {}",
+            "  {style}{verdict:<width$}{style:#} {} {}: {}",
             finding.code,
             finding.rule,
             printable(&finding.message)
@@ -73,9 +67,6 @@ fn write_plan(plan: &Plan, shown: &[&Finding], out: &mut impl Write) -> io::Resu
     Ok(())
 }
 
-/// The longest verdict that is shown by default.
-const VERDICT_WIDTH: usize = "Implicit".len();
-
 fn matters(verdict: Verdict) -> bool {
     !matches!(verdict, Verdict::Pass | Verdict::NotApplicable)
 }
@@ -91,26 +82,21 @@ fn style(verdict: Verdict) -> Style {
 }
 
 fn summary(jobs: &[Job], errors: usize) -> String {
-    let count = |verdict| jobs.iter().flat_map(|job| &job.findings).filter(|finding| finding.verdict == verdict).count();
-    let mut summary = format!(
-        "{} checked: {}, {} for a human, {} right by default only",
+    let count =
+        |verdict| jobs.iter().flat_map(|job| &job.findings).filter(|finding| finding.verdict == verdict).count();
+    let unread =
+        if errors == 0 { String::new() } else { format!("; {} could not be checked", plural(errors, "input")) };
+    format!(
+        "{} checked: {}, {} for a human, {} right by default only{unread}",
         plural(jobs.len(), "job"),
         plural(count(Verdict::Gap), "gap"),
         count(Verdict::Advice),
         count(Verdict::Implicit),
-    );
-    if errors > 0 {
-        summary.push_str(&format!("; {} not be checked", plural_could(errors)));
-    }
-    summary
+    )
 }
 
 fn plural(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
-}
-
-fn plural_could(errors: usize) -> String {
-    format!("{} could", plural(errors, "input"))
 }
 
 /// Text from manifests without what would steer a terminal.

@@ -84,10 +84,10 @@ fn of_column(column: Option<usize>) -> String {
 impl InputError {
     /// A path that the system does not let us read.
     pub(super) fn unreadable(file: &str, error: &io::Error) -> Self {
-        let problem = match error.kind() {
-            io::ErrorKind::NotFound => "no such file or directory; check the path".to_owned(),
-            io::ErrorKind::PermissionDenied => "permission denied; make it readable for this user".to_owned(),
-            _ => format!("cannot be read: {error}"),
+        let problem = if error.kind() == io::ErrorKind::NotFound {
+            "no such file or directory; check the path".to_owned()
+        } else {
+            format!("cannot be read: {error}")
         };
         Self::Unreadable { file: file.to_owned(), problem }
     }
@@ -113,6 +113,8 @@ impl InputError {
             snippet: snippet(text, document.line, line, column),
             hint: if templated {
                 "this looks like a template: render it first, such as `helm template . | flink-remedy check -`"
+            } else if broken.problem.contains(" tab") {
+                "YAML is indented by spaces only: replace the tabs and check again"
             } else {
                 "correct this document and check again; the others are checked all the same"
             },
@@ -120,14 +122,15 @@ impl InputError {
     }
 }
 
-/// The line in question with the one before it, numbered as in the file, and a mark below the column.
+/// The line in question between its neighbours, numbered as in the file, with a mark below the column.
 fn snippet(text: &str, first: usize, line: usize, column: Option<usize>) -> String {
     let mut snippet = String::new();
-    for (index, source) in text.lines().enumerate().skip(line.saturating_sub(2)).take(if line > 1 { 2 } else { 1 }) {
+    let (from, until) = (line.saturating_sub(2), line + 1);
+    for (index, source) in text.lines().enumerate().take(until).skip(from) {
         let _ = writeln!(snippet, "  {:>5} | {}", first + index, shown(source));
-    }
-    if let Some(column) = column {
-        let _ = writeln!(snippet, "        | {}^", " ".repeat(column.saturating_sub(1).min(MAX_WIDTH)));
+        if let Some(column) = column.filter(|_| index + 1 == line) {
+            let _ = writeln!(snippet, "        | {}^", " ".repeat(column.saturating_sub(1).min(MAX_WIDTH)));
+        }
     }
     snippet
 }

@@ -89,7 +89,11 @@ mod tests {
         let names: Vec<&str> = input.objects.iter().map(Object::name).collect();
         assert_eq!(names, ["one", "two"]);
         assert_eq!(input.errors.len(), 1);
-        assert!(input.errors[0].to_string().starts_with("<stdin>: document 2, line 5, column 5: "), "{}", input.errors[0]);
+        assert!(
+            input.errors[0].to_string().starts_with("<stdin>: document 2, line 5, column 5: "),
+            "{}",
+            input.errors[0]
+        );
     }
 
     #[test]

@@ -90,7 +90,11 @@ fn deployment(node: &Node, document: &Place) -> Result<Object, InputError> {
     let metadata = node.get("metadata");
     let given = |key| metadata.and_then(|metadata| metadata.text(key)).filter(|text| !text.is_empty());
     let Some(name) = given("name").or_else(|| given("generateName")) else {
-        return Err(error(&["metadata"], "without a name", "metadata.name is missing or no text; write one".to_owned()));
+        return Err(error(
+            &["metadata"],
+            "without a name",
+            "metadata.name is missing or no text; write one".to_owned(),
+        ));
     };
     let namespace = given("namespace").unwrap_or(DEFAULT_NAMESPACE);
     let full_name = format!("{namespace}/{name}");
@@ -167,11 +171,11 @@ mod tests {
     fn lists_are_taken_apart_and_other_kinds_passed_over() {
         let (found, errors) = read(
             "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret}\n\
-             - {apiVersion: flink.apache.org/v1beta1, kind: FlinkDeployment, metadata: {name: a, namespace: n}}\n\
+             - {apiVersion: flink.apache.org/v1beta1, kind: FlinkDeployment, metadata: {name: a, namespace: shop}}\n\
              - {apiVersion: flink.example.com/v1, kind: FlinkDeployment, metadata: {name: b}}\n\
-             - {apiVersion: v1, kind: Namespace, metadata: {name: n}}\n",
+             - {apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n",
         );
-        assert_eq!(found.iter().map(Object::name).collect::<Vec<_>>(), ["a", "n"]);
+        assert_eq!(found.iter().map(Object::name).collect::<Vec<_>>(), ["a", "shop"]);
         assert!(matches!(&found[0], Object::Deployment { place, .. } if place.line == 14));
         assert!(errors.is_empty());
     }
@@ -179,8 +183,14 @@ mod tests {
     #[test]
     fn what_is_no_deployment_though_it_says_so_is_told() {
         for (text, expected) in [
-            ("kind: FlinkDeployment\nspec: {}", "line 10: a FlinkDeployment without its API group; write `apiVersion: flink.apache.org/v1beta1`"),
-            ("apiVersion: flink.apache.org/v1beta1\nkind: FlinkDeployment", "line 10: FlinkDeployment without a name: metadata.name is missing"),
+            (
+                "kind: FlinkDeployment\nspec: {}",
+                "line 10: a FlinkDeployment without its API group; write `apiVersion: flink.apache.org/v1beta1`",
+            ),
+            (
+                "apiVersion: flink.apache.org/v1beta1\nkind: FlinkDeployment",
+                "line 10: FlinkDeployment without a name: metadata.name is missing",
+            ),
             (
                 "apiVersion: flink.apache.org/v1beta1\nkind: FlinkDeployment\nmetadata:\n  name: a\n  annotations:\n    x: true\n",
                 "line 15: FlinkDeployment default/a: metadata.annotations: x must be text, but true is not; put it in quotes",

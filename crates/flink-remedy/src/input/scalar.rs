@@ -18,7 +18,7 @@ pub(super) fn key(text: &str) -> Option<String> {
     match resolve(text) {
         Value::Null => None,
         Value::String(key) => Some(key),
-        other => Some(other.to_string()),
+        value @ (Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_)) => Some(value.to_string()),
     }
 }
 

@@ -66,7 +66,8 @@ fn is_comment(line: &str) -> bool {
 
 fn is_blank(text: &str) -> bool {
     text.lines().all(|line| {
-        let rest = ["---", "..."].iter().find(|marker| is_marker(line, marker)).map_or(line, |marker| &line[marker.len()..]);
+        let rest =
+            ["---", "..."].iter().find(|marker| is_marker(line, marker)).map_or(line, |marker| &line[marker.len()..]);
         is_comment(rest)
     })
 }

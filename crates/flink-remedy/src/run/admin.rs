@@ -25,7 +25,11 @@ struct Admin {
 }
 
 /// Serves until the process ends.
-pub fn serve(listener: TcpListener, controller: &Controller, log: LogLevel) -> impl Future<Output = std::io::Result<()>> + use<> {
+pub fn serve(
+    listener: TcpListener,
+    controller: &Controller,
+    log: LogLevel,
+) -> impl Future<Output = std::io::Result<()>> + use<> {
     let mut registry = Registry::with_prefix("flink_remedy");
     controller.metrics().register(&mut registry, controller.jobs().clone());
     let admin = Arc::new(Admin { registry, ready: controller.ready(), log });
@@ -56,7 +60,11 @@ async fn metrics(State(admin): State<Arc<Admin>>) -> Response {
 }
 
 /// Only from the pod itself: whoever may scrape us may not fill our disk.
-async fn log_level(State(admin): State<Arc<Admin>>, ConnectInfo(peer): ConnectInfo<SocketAddr>, filter: String) -> (StatusCode, String) {
+async fn log_level(
+    State(admin): State<Arc<Admin>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    filter: String,
+) -> (StatusCode, String) {
     if !peer.ip().is_loopback() {
         return (StatusCode::FORBIDDEN, "only from the pod itself\n".to_owned());
     }

@@ -32,7 +32,9 @@ pub async fn connect(act_as: Option<&str>) -> Result<Client, ClientError> {
     if let Some(account) = act_as {
         let user = user(account).ok_or_else(|| ClientError::NoServiceAccount(account.to_owned()))?;
         let value = user.parse().map_err(|_| ClientError::NoServiceAccount(account.to_owned()))?;
-        config.headers.push((IMPERSONATE.parse().map_err(|_| ClientError::NoServiceAccount(account.to_owned()))?, value));
+        config
+            .headers
+            .push((IMPERSONATE.parse().map_err(|_| ClientError::NoServiceAccount(account.to_owned()))?, value));
     }
     Client::try_from(config).map_err(|error| ClientError::Unusable(Box::new(error)))
 }

@@ -1,0 +1,62 @@
+# The only entry: people and CI call these targets. `make help` lists them.
+.DEFAULT_GOAL := help
+.PHONY: help build check fmt fmt-check lint doc deny layers manifests gen test test-quick demo demo-down clean
+
+CARGO_DENY_VERSION := 0.20.2
+
+include e2e/e2e.mk
+
+CARGO_DENY := $(FLINK_REMEDY_CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+DEMO_DIR := $(FLINK_REMEDY_CACHE)/demo
+
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build the flink-remedy binary (target/debug/flink-remedy)
+	cargo build --locked --package flink-remedy
+
+check: fmt-check lint layers doc deny manifests ## everything that needs no cluster and runs no test
+
+fmt: ## format
+	cargo fmt --all
+
+fmt-check:
+	cargo fmt --all --check
+
+lint: ## clippy, every warning an error
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+layers: ## no client, runtime or clock below the controller
+	scripts/layers.sh
+
+doc: ## the API documentation builds without a warning
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
+
+deny: $(CARGO_DENY) ## licences, sources and duplicates of the dependencies
+	$(CARGO_DENY) --locked check bans licenses sources
+
+$(CARGO_DENY):
+	cargo install --quiet cargo-deny --locked --version $(CARGO_DENY_VERSION) --no-default-features --root $(FLINK_REMEDY_CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)
+
+manifests: controlplane ## every kustomization builds
+	scripts/manifests.sh "$$(e2e/controlplane/build.sh --print "$(FLINK_REMEDY_CACHE)")/kubectl"
+
+gen: ## write what is generated: docs/*.md, the README's tables
+	cargo xtask gen
+
+test-quick: ## unit, fixture, law and command line tests; no cluster
+	cargo test --locked --workspace --exclude e2e
+
+test: check e2e-prepare ## everything: checks, all tests, the control plane tests
+	cargo build --locked --package flink-remedy --package e2e
+	cargo test --locked --workspace
+
+demo: e2e-prepare ## a control plane with example jobs and flink-remedy in mode Apply
+	cargo build --locked --package flink-remedy --package e2e
+	e2e/demo/up.sh "$(DEMO_DIR)" "$$(e2e/controlplane/build.sh --print "$(FLINK_REMEDY_CACHE)")"
+
+demo-down: ## stop the demo
+	e2e/demo/down.sh "$(DEMO_DIR)"
+
+clean: ## remove what was built here; the cache outside the tree stays
+	cargo clean

@@ -1,0 +1,316 @@
+//! Deployments that nobody thought of: any version, any spelling, any shape, right and wrong values.
+
+use checklist::{Holdings, Mode, Obedience, Plan, Platform, Policy, Rule, Situation, Subject, Target, plan_with};
+use flink_api::FlinkDeployment;
+use flink_conf::options::{
+    CHECKPOINT_INTERVAL, HIGH_AVAILABILITY, INCREMENTAL_CHECKPOINTS, METRICS_REPORTERS, RESTART_BACKOFF_MULTIPLIER,
+    RESTART_INITIAL_BACKOFF, RESTART_JITTER, RESTART_MAX_BACKOFF, RESTART_RESET_THRESHOLD, RESTART_STRATEGY,
+    RUNTIME_MODE, SAVEPOINT_DIRECTORY, STATE_BACKEND,
+};
+use flink_conf::{FlinkVersion, PlatformLayers};
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Map, Value, json};
+
+/// In every case that has a secret; never to be seen in a message.
+pub(crate) const SECRET: &str = "hunter2";
+pub(crate) const NAMESPACE: &str = "payments";
+
+/// A setting with the places at which a mixed document nests its key: bit n is the n-th dot.
+#[derive(Clone, Debug)]
+pub(crate) struct Entry {
+    key: &'static str,
+    value: &'static str,
+    nested_at: u8,
+}
+
+/// How a document spells its keys.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Shape {
+    Flat,
+    Nested,
+    Mixed,
+}
+
+/// One deployment upon its platform.
+#[derive(Clone, Debug)]
+pub(crate) struct Case {
+    pub(crate) version: FlinkVersion,
+    upgrade_mode: Option<&'static str>,
+    entries: Vec<Entry>,
+    layers: Vec<(&'static str, Entry)>,
+    platform_log: Option<&'static str>,
+    own_log: Option<(&'static str, &'static str)>,
+    annotations: Vec<(&'static str, &'static str)>,
+    status: Value,
+    pub(crate) opted_out: Vec<&'static str>,
+}
+
+fn pool() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
+    const FACTORY: &str = "org.apache.flink.contrib.streaming.state.EmbeddedRocksDBStateBackendFactory";
+    const PROMETHEUS: &str = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory";
+    vec![
+        (STATE_BACKEND.spellings(), vec!["rocksdb", "rocksdb", "RocksDB", FACTORY, "hashmap", "forst"]),
+        (INCREMENTAL_CHECKPOINTS.spellings(), vec!["true", "false", "yes"]),
+        (CHECKPOINT_INTERVAL.spellings(), vec!["1 min", "PT1M", "30000"]),
+        (RUNTIME_MODE.spellings(), vec!["STREAMING", "streaming", "batch"]),
+        (RESTART_STRATEGY.spellings(), vec!["exponential-delay", "fixed-delay", "none", "sometimes"]),
+        (RESTART_INITIAL_BACKOFF.spellings(), vec!["2 s"]),
+        (RESTART_MAX_BACKOFF.spellings(), vec!["10 min"]),
+        (RESTART_BACKOFF_MULTIPLIER.spellings(), vec!["3"]),
+        (RESTART_RESET_THRESHOLD.spellings(), vec!["2 h"]),
+        (RESTART_JITTER.spellings(), vec!["0.25"]),
+        (METRICS_REPORTERS.spellings(), vec!["prom", "dd", "prom,dd"]),
+        (SAVEPOINT_DIRECTORY.spellings(), vec!["s3://acme/savepoints"]),
+        (HIGH_AVAILABILITY.spellings(), vec!["kubernetes", "NONE"]),
+        (vec!["metrics.reporter.prom.factory.class"], vec![PROMETHEUS]),
+        (vec!["metrics.reporter.dd.factory.class"], vec!["org.apache.flink.metrics.datadog.DatadogHttpReporterFactory"]),
+        (vec!["metrics.reporter.dd.class", "metrics.reporter.prom.class"], vec!["com.acme.Reporter"]),
+        (vec!["metrics.reporter.prom.port"], vec!["9249", "9300-9310", "0", "auto"]),
+        (vec!["s3.secret-key", "metrics.reporter.dd.apikey"], vec![SECRET]),
+        (vec!["taskmanager.numberOfTaskSlots"], vec!["2"]),
+    ]
+}
+
+/// What a hand that slipped leaves behind: a key without a value where others nest below it.
+fn strays() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
+    vec![
+        (vec!["metrics.reporter.prom", "execution.checkpointing"], vec!["null"]),
+        (vec!["restart-strategy.exponential-delay", "state.backend.incremental.x"], vec!["null"]),
+    ]
+}
+
+fn entries(pool: Vec<(Vec<&'static str>, Vec<&'static str>)>) -> impl Strategy<Value = Vec<Entry>> {
+    let rows: Vec<_> = pool
+        .into_iter()
+        .map(|(keys, values)| {
+            let entry = (select(keys), select(values), any::<u8>());
+            let entry = entry.prop_map(|(key, value, nested_at)| Entry { key, value, nested_at });
+            let some = |count| prop::collection::vec(entry.clone(), count);
+            prop_oneof![6 => some(0), 3 => some(1), 1 => some(2)]
+        })
+        .collect();
+    rows.prop_map(|rows| rows.into_iter().flatten().collect())
+}
+
+fn versions() -> impl Strategy<Value = FlinkVersion> {
+    let known = (13..=20).map(|minor| (1, minor)).chain((0..=4).map(|minor| (2, minor)));
+    select(known.chain([(3, 1)]).map(|(major, minor)| FlinkVersion::new(major, minor)).collect::<Vec<_>>())
+}
+
+fn layers() -> impl Strategy<Value = Vec<(&'static str, Entry)>> {
+    let prefixes = vec![
+        "",
+        "kubernetes.operator.default-configuration.namespace.payments.",
+        "kubernetes.operator.default-configuration.namespace.elsewhere.",
+        "kubernetes.operator.default-configuration.flink-version.v1_17+.",
+        "kubernetes.operator.default-configuration.flink-version.v2_0+.",
+    ];
+    let some = entries(pool()).prop_flat_map(move |entries| {
+        let prefixes = prop::collection::vec(select(prefixes.clone()), entries.len());
+        prefixes.prop_map(move |prefixes| prefixes.into_iter().zip(entries.clone()).collect())
+    });
+    prop_oneof![2 => Just(Vec::new()), 1 => some]
+}
+
+fn logs() -> impl Strategy<Value = (Option<&'static str>, Option<(&'static str, &'static str)>)> {
+    const STOCK: &str = include_str!("../../data/stock-log4j-console.properties");
+    let platform = vec![
+        None,
+        Some(STOCK),
+        Some("rootLogger.level = DEBUG\nlogger.kafka.name = org.apache.kafka"),
+        Some("rootLogger = TRACE, C\nloggers = a\nlogger.akka.name = akka.remote\nlogger.a.name = org.apache\n"),
+        Some("rootLogger.level: INFO\nlogger.a.name: org.apache\nlogger.a.level: ERROR\nlogger.b.name: akka\nlogger.b.level: OFF"),
+    ];
+    let own = vec![
+        None,
+        None,
+        None,
+        Some(("log4j-console.properties", "rootLogger.level = INFO")),
+        Some(("log4j-console.properties", "rootLogger.level = DEBUG")),
+        Some(("logback-console.xml", "<configuration/>")),
+    ];
+    (select(platform), select(own))
+}
+
+fn statuses() -> impl Strategy<Value = Value> {
+    let status = |lifecycle: &str, job: &str| {
+        json!({"lifecycleState": lifecycle, "jobManagerDeploymentStatus": "READY", "jobStatus": {"state": job},
+               "observedGeneration": 7, "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": "{}"}})
+    };
+    select(vec![
+        Value::Null,
+        json!({"lifecycleState": "CREATED"}),
+        status("SUSPENDED", "FINISHED"),
+        status("STABLE", "RUNNING"),
+        status("STABLE", "RUNNING"),
+        status("STABLE", "RESTARTING"),
+        status("DEPLOYED", "RUNNING"),
+        status("FAILED", "FAILED"),
+        status("UPGRADING", "RUNNING"),
+        status("HIBERNATING", "RUNNING"),
+        json!({"lifecycleState": 7}),
+    ])
+}
+
+prop_compose! {
+    /// Any deployment without strays.
+    pub(crate) fn tidy()(
+        version in versions(),
+        upgrade_mode in select(vec![None, Some("stateless"), Some("savepoint"), Some("last-state")]),
+        entries in entries(pool()),
+        layers in layers(),
+        (platform_log, own_log) in logs(),
+        annotations in prop::sample::subsequence(vec![
+            ("prometheus.io/scrape", "false"), ("prometheus.io/port", "9999"), ("sidecar.istio.io/inject", "false"),
+        ], 0..=3),
+        status in statuses(),
+        opted_out in prop::sample::subsequence(vec!["CKP003", "no-restart-backoff", "met001", "LOG001"], 0..=2),
+    ) -> Case {
+        Case { version, upgrade_mode, entries, layers, platform_log, own_log, annotations, status, opted_out }
+    }
+}
+
+prop_compose! {
+    /// Any deployment.
+    pub(crate) fn any_case()(mut case in tidy(), strays in entries(strays())) -> Case {
+        case.entries.extend(strays);
+        case
+    }
+}
+
+/// Puts a setting at its nested place, unless something else stands in the way.
+fn nest(document: &mut Map<String, Value>, path: &[String], value: &Value) -> bool {
+    match path {
+        [] => false,
+        [last] if document.contains_key(last) => false,
+        [last] => document.insert(last.clone(), value.clone()).is_none(),
+        [first, rest @ ..] => {
+            let is_free = !document.contains_key(first);
+            let below = document.entry(first.clone()).or_insert_with(|| json!({}));
+            let placed = below.as_object_mut().is_some_and(|below| nest(below, rest, value));
+            if is_free && !placed {
+                document.remove(first);
+            }
+            placed
+        }
+    }
+}
+
+fn split(key: &str, nested_at: u8) -> Vec<String> {
+    let mut path = vec![String::new()];
+    for (dot, segment) in key.split('.').enumerate() {
+        if dot > 0 && nested_at & (1 << ((dot - 1) % 8)) != 0 {
+            path.push(String::new());
+        } else if dot > 0 {
+            path.last_mut().expect("a path has a first segment").push('.');
+        }
+        path.last_mut().expect("a path has a first segment").push_str(segment);
+    }
+    path
+}
+
+impl Case {
+    /// The case's `flinkConfiguration` in this shape; nested documents have numbers and booleans.
+    fn configuration(&self, shape: Shape) -> Value {
+        let mut document = Map::new();
+        // The last of two equal keys counts, as in any map.
+        let last: std::collections::BTreeMap<_, _> = self.entries.iter().map(|entry| (entry.key, entry)).collect();
+        for entry in last.values() {
+            let (mask, value) = match shape {
+                Shape::Flat => (0, json!(entry.value)),
+                Shape::Nested => (u8::MAX, typed(entry.value)),
+                Shape::Mixed => (entry.nested_at, typed(entry.value)),
+            };
+            if !nest(&mut document, &split(entry.key, mask), &value) {
+                document.insert(entry.key.to_owned(), value);
+            }
+        }
+        Value::Object(document)
+    }
+
+    /// The object as its owner wrote it.
+    pub(crate) fn object(&self, shape: Shape) -> Value {
+        let mut spec = json!({
+            "flinkVersion": self.version.to_string(),
+            "flinkConfiguration": self.configuration(shape),
+        });
+        if let Some(mode) = self.upgrade_mode {
+            spec["job"] = json!({"jarURI": "local:///opt/flink/usrlib/app.jar", "upgradeMode": mode});
+        }
+        if let Some((name, file)) = self.own_log {
+            spec["logConfiguration"] = json!({name: file});
+        }
+        for (key, value) in &self.annotations {
+            spec["podTemplate"]["metadata"]["annotations"][*key] = json!(value);
+        }
+        let mut object = json!({"metadata": {"name": "app", "namespace": NAMESPACE, "generation": 7}, "spec": spec});
+        if !self.status.is_null() {
+            object["status"] = self.status.clone();
+        }
+        object
+    }
+
+    /// The object before FKO first saw it.
+    pub(crate) fn undeployed(&self, shape: Shape) -> Value {
+        let mut object = self.object(shape);
+        object["status"].take();
+        object
+    }
+
+    pub(crate) fn platform(&self) -> Platform {
+        let layers = self.layers.iter().map(|(prefix, entry)| (format!("{prefix}{}", entry.key), entry.value));
+        Platform {
+            layers: PlatformLayers::new(layers.map(|(key, value)| (key.into(), value.to_owned())).collect()),
+            log_file: self.platform_log.map(str::to_owned),
+        }
+    }
+
+    /// What the owner's annotations say.
+    pub(crate) fn obedience(&self) -> Obedience {
+        let mut annotations = std::collections::BTreeMap::new();
+        if !self.opted_out.is_empty() {
+            annotations.insert(checklist::annotations::OPT_OUT.to_owned(), self.opted_out.join(", "));
+        }
+        let now = "2026-06-15T12:00:00Z".parse().expect("a time");
+        Obedience::read(&annotations, &std::collections::BTreeMap::new(), now)
+    }
+
+    pub(crate) fn subject(&self, object: &Value) -> Subject {
+        Subject::new(&deployment(object), &self.platform()).expect("a generated deployment is well-formed")
+    }
+
+    /// The plan for an object on this case's platform in mode Apply.
+    pub(crate) fn plan(&self, rules: &[&'static Rule], object: &Value, obedience: &Obedience) -> Plan {
+        let policy = Policy { mode: Mode::Apply, ..Policy::default() };
+        let situation = Situation::of(&deployment(object));
+        plan_with(rules, &self.subject(object), &situation, &Holdings::default(), obedience, &policy)
+    }
+}
+
+/// The value as YAML would read it unquoted, where that keeps its text.
+fn typed(text: &str) -> Value {
+    match text {
+        "null" => Value::Null,
+        "true" | "false" => json!(text == "true"),
+        _ => text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number)),
+    }
+}
+
+pub(crate) fn deployment(object: &Value) -> FlinkDeployment {
+    serde_json::from_value(object.clone()).expect("a generated deployment is well-formed")
+}
+
+/// The object with the plan's fills, written as we write them: options flat and as text.
+pub(crate) fn filled(object: &Value, plan: &Plan) -> Value {
+    let mut object = object.clone();
+    for (target, fill) in &plan.fills {
+        let spec = &mut object["spec"];
+        match target {
+            Target::Option(key) => spec["flinkConfiguration"][key.as_str()] = json!(fill.value),
+            Target::LogFile(name) => spec["logConfiguration"][name] = json!(fill.value),
+            Target::PodAnnotation(key) => spec["podTemplate"]["metadata"]["annotations"][key] = json!(fill.value),
+        }
+    }
+    object
+}

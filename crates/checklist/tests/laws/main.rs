@@ -1,0 +1,236 @@
+//! What holds for every deployment, whatever it looks like.
+#![allow(clippy::unwrap_used, reason = "a generated deployment that cannot be read fails the test")]
+
+mod cases;
+mod chains;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use checklist::{Obedience, OptOut, Plan, RULES, Rule, Subject, Target, Timing, Verdict, evaluate};
+use flink_conf::options::spelled;
+use flink_conf::{FlinkVersion, flatten};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use crate::cases::{Case, SECRET, Shape, any_case, filled, tidy};
+
+const FLINK_2: FlinkVersion = FlinkVersion::new(2, 0);
+
+/// What one rule says, comparable.
+type Said = (&'static str, Verdict, String, Vec<(String, String)>);
+
+fn said(plan: &Plan) -> Vec<Said> {
+    let fills = |finding: &checklist::Finding| {
+        finding.judgement.fills.iter().map(|fill| (fill.target.to_string(), fill.value.clone())).collect()
+    };
+    let says = |finding: &checklist::Finding| {
+        (finding.rule.code, finding.judgement.verdict, finding.judgement.message.clone(), fills(finding))
+    };
+    plan.findings.iter().map(says).collect()
+}
+
+/// What a plan would write, comparable.
+fn written(plan: &Plan) -> (BTreeMap<Target, (String, &'static str)>, String, BTreeSet<(&'static str, String)>) {
+    let fills = plan.fills.iter().map(|(target, fill)| (target.clone(), (fill.value.clone(), fill.rule))).collect();
+    (fills, plan.hash.clone(), plan.refused.iter().cloned().collect())
+}
+
+/// Pairs of keys in effect of which one is a prefix of the other.
+fn overlaps(subject: &Subject) -> BTreeSet<(String, String)> {
+    let keys: Vec<_> = subject.conf.iter().map(|(key, _)| key).collect();
+    let below = |key: &&flink_conf::Key| {
+        let key = key.as_str().to_owned();
+        keys.iter().filter(move |other| other.as_str().starts_with(&format!("{key}."))).map(|other| other.to_string()).collect::<Vec<_>>()
+    };
+    keys.iter().flat_map(|key| below(key).into_iter().map(|other| (key.to_string(), other))).collect()
+}
+
+fn configuration(object: &Value) -> BTreeMap<flink_conf::Key, String> {
+    flatten(&object["spec"]["flinkConfiguration"]).unwrap()
+}
+
+/// The case's plan at a free moment for its object, and the object with that plan carried out.
+fn fill_undeployed(case: &Case, obedience: &Obedience) -> (Value, Plan, Value) {
+    let object = case.undeployed(Shape::Mixed);
+    let plan = case.plan(RULES, &object, obedience);
+    let fixed = filled(&object, &plan);
+    (object, plan, fixed)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_filled_passes(case in any_case()) {
+        let obedience = case.obedience();
+        let (_, plan, fixed) = fill_undeployed(&case, &obedience);
+        let refused: Vec<&str> = plan.refused.iter().map(|(code, _)| *code).collect();
+        for finding in evaluate(RULES, &case.subject(&fixed), &checklist::Policy::default()) {
+            let unsettled = matches!(finding.judgement.verdict, Verdict::Gap | Verdict::Implicit);
+            let excused = obedience.is_opted_out(finding.rule) || refused.contains(&finding.rule.code);
+            prop_assert!(!unsettled || excused, "{}: {}", finding.rule.code, finding.judgement.message);
+        }
+    }
+
+    #[test]
+    fn the_plan_of_what_is_filled_is_settled(case in any_case()) {
+        let obedience = case.obedience();
+        let (_, first, fixed) = fill_undeployed(&case, &obedience);
+        let second = case.plan(RULES, &fixed, &obedience);
+        prop_assert!(second.is_empty() && second.timing == Timing::Nothing, "{:?}", second.fills);
+        prop_assert_eq!((second.hash, second.restarts, second.refused), (String::new(), false, first.refused));
+    }
+
+    #[test]
+    fn the_order_of_rules_does_not_matter(
+        case in any_case(), order in Just(RULES.to_vec()).prop_shuffle(),
+    ) {
+        let object = case.object(Shape::Mixed);
+        let (as_listed, shuffled) = (
+            case.plan(RULES, &object, &case.obedience()), case.plan(&order, &object, &case.obedience()),
+        );
+        prop_assert_eq!(written(&as_listed), written(&shuffled));
+        prop_assert_eq!(as_listed.timing, shuffled.timing);
+    }
+
+    #[test]
+    fn no_present_value_changes(case in any_case()) {
+        let (object, plan, fixed) = fill_undeployed(&case, &Obedience::default());
+        let (before, after) = (configuration(&object), configuration(&fixed));
+        for (key, value) in &before {
+            prop_assert_eq!(after.get(key), Some(value), "{}", key);
+        }
+        for pointer in ["/spec/logConfiguration", "/spec/podTemplate/metadata/annotations"] {
+            for (key, value) in object.pointer(pointer).and_then(Value::as_object).into_iter().flatten() {
+                prop_assert_eq!(&fixed.pointer(pointer).unwrap()[key], value, "{}", key);
+            }
+        }
+        let subject = case.subject(&object);
+        let offered = plan.findings.iter().flat_map(|finding| &finding.judgement.fills).map(|fill| &fill.target);
+        for target in plan.fills.keys().chain(offered) {
+            prop_assert!(!is_chosen(&subject, target), "{} is there already", target);
+        }
+        prop_assert!(object.get("status") == fixed.get("status") && object["metadata"] == fixed["metadata"]);
+    }
+
+    /// Findings do not depend on the document's shape, nor does the plan, with one exception: no value is
+    /// written in place of a map (`restart-strategy` of Flink 1.16 where the owner nests the delays below it).
+    #[test]
+    fn flat_nested_and_mixed_are_judged_alike(case in any_case()) {
+        let plan = |shape| case.plan(RULES, &case.object(shape), &case.obedience());
+        let flat = plan(Shape::Flat);
+        for shape in [Shape::Nested, Shape::Mixed] {
+            let (other, nested) = (plan(shape), case.subject(&case.object(shape)).containers);
+            prop_assert_eq!(said(&flat), said(&other));
+            let in_the_way = |target: &Target| matches!(target, Target::Option(key) if nested.contains(key));
+            if flat.fills.keys().any(in_the_way) {
+                let refused: Vec<&str> = other.refused.iter().map(|(code, _)| *code).collect();
+                prop_assert!(flat.fills.iter().all(|(target, fill)| other.fills.get(target) == Some(fill) || refused.contains(&fill.rule)));
+                continue;
+            }
+            prop_assert_eq!(written(&flat), written(&other));
+            prop_assert_eq!((&flat.timing, flat.restarts), (&other.timing, other.restarts));
+        }
+    }
+
+    #[test]
+    fn a_fill_makes_no_prefix_overlap_on_flink_2(case in any_case()) {
+        let (object, _, fixed) = fill_undeployed(&case, &Obedience::default());
+        if case.version >= FLINK_2 {
+            prop_assert_eq!(overlaps(&case.subject(&object)), overlaps(&case.subject(&fixed)));
+        }
+    }
+
+    /// From Flink 1.20 on what we fill stays acceptable when only `flinkVersion` is raised. Before, two
+    /// options have no name yet that Flink 2 accepts beside its relatives, so that the webhook has to respell
+    /// ours while it sees the version change.
+    #[test]
+    fn raising_the_version_makes_known_prefix_overlaps_only(case in tidy(), minor in 0_u16..=4) {
+        prop_assume!(case.version < FLINK_2);
+        let (object, _, fixed) = fill_undeployed(&case, &Obedience::default());
+        let raised = |object: &Value| {
+            let mut object = object.clone();
+            object["spec"]["flinkVersion"] = json!(FlinkVersion::new(2, minor).to_string());
+            overlaps(&case.subject(&object))
+        };
+        prop_assume!(raised(&object).is_empty());
+        for (key, below) in raised(&fixed) {
+            let by_strategy = case.version < FlinkVersion::new(1, 17)
+                && key == "restart-strategy";
+            let by_backend = case.version < FlinkVersion::new(1, 20)
+                && key == "state.backend" && below == "state.backend.incremental";
+            prop_assert!(by_strategy || by_backend, "{key} and {below}");
+        }
+    }
+
+    #[test]
+    fn an_opted_out_rule_fills_nothing(case in any_case()) {
+        let object = case.object(Shape::Flat);
+        let obedience = case.obedience();
+        prop_assert!(obedience.problems.is_empty());
+        let plan = case.plan(RULES, &object, &obedience);
+        let opted_out: Vec<&str> = RULES.iter().filter(|rule| obedience.is_opted_out(rule)).map(|rule| rule.code).collect();
+        prop_assert_eq!(opted_out.len(), case.opted_out.len());
+        prop_assert!(plan.fills.values().all(|fill| !opted_out.contains(&fill.rule)));
+        let all = Obedience { opt_out: OptOut::All, ..Obedience::default() };
+        let nothing = case.plan(RULES, &object, &all);
+        prop_assert!(nothing.is_empty() && nothing.timing == Timing::Nothing && nothing.hash.is_empty());
+        prop_assert!(!nothing.restarts && !nothing.is_pressing());
+        prop_assert_eq!(said(&nothing), said(&plan), "an opt-out hides no finding");
+    }
+
+    #[test]
+    fn what_is_right_by_default_restarts_nothing(case in any_case(), approved in any::<bool>()) {
+        let mut obedience = case.obedience();
+        obedience.approval = approved.then_some(checklist::Approval::Now);
+        let plan = case.plan(RULES, &case.object(Shape::Nested), &obedience);
+        if plan.timing == Timing::Now && plan.restarts {
+            let gaps: Vec<&str> = plan.findings.iter().filter(|f| f.judgement.verdict == Verdict::Gap).map(|f| f.rule.code).collect();
+            prop_assert!(plan.fills.values().all(|fill| gaps.contains(&fill.rule)));
+        }
+        prop_assert!(!plan.approved || plan.restarts && plan.timing == Timing::Now);
+    }
+
+    #[test]
+    fn a_plan_is_whole(case in any_case()) {
+        let plan = case.plan(RULES, &case.object(Shape::Flat), &case.obedience());
+        prop_assert_eq!(plan.is_empty(), plan.timing == Timing::Nothing);
+        prop_assert_eq!(plan.is_empty(), plan.hash.is_empty());
+        if let Timing::Held(reason) = &plan.timing {
+            prop_assert!(!reason.to_string().trim().is_empty() && !reason.label().is_empty());
+        }
+    }
+
+    #[test]
+    fn findings_are_one_sentence_without_secrets(case in any_case()) {
+        let plan = case.plan(RULES, &case.object(Shape::Mixed), &case.obedience());
+        let codes: Vec<&str> = plan.findings.iter().map(|finding| finding.rule.code).collect();
+        prop_assert_eq!(codes, RULES.iter().map(|rule| rule.code).collect::<Vec<_>>());
+        let messages = plan.findings.iter().map(|finding| &finding.judgement.message);
+        for text in messages.chain(plan.refused.iter().map(|(_, reason)| reason)) {
+            let is_one_sentence = !text.is_empty() && !text.contains(". ") && !text.contains('\n') && !text.ends_with('.');
+            prop_assert!(is_one_sentence && text.len() <= 300, "{}", text);
+            prop_assert!(!text.contains(SECRET), "{}", text);
+        }
+    }
+}
+
+/// Whether the owner or the platform has chosen the target's value, in whatever spelling.
+fn is_chosen(subject: &Subject, target: &Target) -> bool {
+    match target {
+        Target::Option(key) => {
+            let spellings = spelled(key.as_str()).map_or_else(|| vec![key.as_str()], |option| option.spellings());
+            spellings.into_iter().any(|spelling| subject.conf.get(spelling).is_some())
+        }
+        Target::LogFile(_) => subject.log_files.is_some(),
+        Target::PodAnnotation(key) => subject.pod_annotations.contains_key(key),
+    }
+}
+
+/// Two rules that wrote one target would make the order of rules matter.
+#[test]
+fn the_shuffled_rules_are_all_rules() {
+    let mut codes: Vec<&str> = RULES.iter().map(|rule: &&'static Rule| rule.code).collect();
+    codes.dedup();
+    assert_eq!(codes.len(), RULES.len());
+}
