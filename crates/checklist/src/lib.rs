@@ -8,6 +8,7 @@ mod catalogue;
 mod evaluate;
 mod filled;
 mod holdings;
+mod leaving;
 mod log4j;
 mod moment;
 mod obedience;

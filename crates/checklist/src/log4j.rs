@@ -162,9 +162,9 @@ fn set(file: &str, key: &str, value: &str) -> String {
         return append(file, &format!("{key} = {value}"));
     }
     file.split_inclusive('\n')
-        .map(|line| match is_it(line) {
-            true => format!("{key} = {value}{}", &line[line.trim_end().len()..]),
-            false => line.to_owned(),
+        .map(|line| {
+            let (text, end) = line.split_at(line.trim_end().len());
+            if is_it(line) { format!("{key} = {value}{end}") } else { format!("{text}{end}") }
         })
         .collect()
 }

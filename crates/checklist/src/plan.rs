@@ -1,11 +1,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use flink_conf::options::spelled;
-use flink_conf::{FlinkVersion, Origin};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::filled::hex;
+use crate::leaving::{Leaving, NESTED_YAML};
 use crate::moment::moment;
 use crate::{
     Approval, Disruption, Fill, Finding, HoldReason, Holdings, Mode, Moment, Obedience, OptOut, Policy, RULES, Rule,
@@ -41,7 +40,8 @@ pub struct Plan {
     pub findings: Vec<Finding>,
     /// Absent values to write.
     pub fills: BTreeMap<Target, PlannedFill>,
-    /// Values of ours that leave, because the owner sets the option in another spelling.
+    /// Values of ours that leave: the owner sets the option in another spelling, or they would stop the job on
+    /// Flink 2 beside another key.
     pub leaving: BTreeSet<Target>,
     /// Fills that FKO would refuse or die of, with the reason.
     pub refused: Vec<(&'static str, String)>,
@@ -124,9 +124,11 @@ fn propose(
     free: bool,
 ) -> Plan {
     let obeyed: Vec<&'static Rule> = rules.iter().copied().filter(|rule| !obedience.is_opted_out(rule)).collect();
-    let close = |verdicts: &[Verdict]| Closure::of(&obeyed, subject, policy, verdicts);
+    let leaving = Leaving::of(subject, holdings);
+    let respelled = leaving.respelled(subject);
+    let leaving = leaving.all();
+    let close = |verdicts: &[Verdict]| Closure::of(&obeyed, &respelled, policy, verdicts);
     let gaps = close(&[Verdict::Gap]);
-    let leaving = leaving(subject, holdings);
     let closes_gap = !gaps.fills.is_empty();
     // A running job waits for its next deployment with what is right by default only.
     let closure = match (free, closes_gap || !leaving.is_empty()) {
@@ -179,23 +181,6 @@ fn is_approved(hash: &str, obedience: &Obedience, holdings: &Holdings) -> bool {
         Some(Approval::Plan(approved)) => approved == hash && used != Some(approved),
         None => false,
     }
-}
-
-/// Values of ours whose option the owner now sets in another spelling.
-fn leaving(subject: &Subject, holdings: &Holdings) -> BTreeSet<Target> {
-    let is_set_otherwise = |target: &Target| match target {
-        Target::Option(key) => {
-            let by_owner = |other: &str| {
-                other != key.as_str()
-                    && !holdings.ours.contains_key(&Target::option(other))
-                    && subject.conf.get(other).is_some_and(|setting| setting.origin == Origin::Resource)
-            };
-            subject.spelled_twice.contains(key)
-                || spelled(key.as_str()).is_some_and(|option| option.spellings().into_iter().any(by_owner))
-        }
-        Target::LogFile(_) | Target::PodAnnotation(_) => false,
-    };
-    holdings.ours.keys().filter(|target| is_set_otherwise(target)).cloned().collect()
 }
 
 fn hash(fills: &BTreeMap<Target, PlannedFill>, leaving: &BTreeSet<Target>) -> String {
@@ -262,7 +247,7 @@ fn refusal(fill: &Fill, subject: &Subject) -> Option<String> {
             "filling {key} would replace what the resource nests below it; write those options with flat keys first"
         ));
     }
-    if subject.version < FlinkVersion::new(2, 0) {
+    if subject.version < NESTED_YAML {
         return None;
     }
     let (other, _) = subject.conf.iter().find(|(other, _)| key.overlaps(other.as_str()))?;

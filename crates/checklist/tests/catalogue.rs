@@ -4,14 +4,8 @@ use std::collections::BTreeSet;
 
 use checklist::{RULES, Rule, find};
 
-const SECTIONS: &[&str] = &[
-    "What it checks",
-    "Why it matters",
-    "What is filled",
-    "What it costs",
-    "When to switch it off",
-    "Source",
-];
+const SECTIONS: &[&str] =
+    &["What it checks", "Why it matters", "What is filled", "What it costs", "When to switch it off", "Source"];
 
 fn lines(rule: &Rule) -> impl Iterator<Item = &'static str> {
     rule.docs.lines().map(str::trim)
@@ -26,7 +20,8 @@ fn codes_and_names_are_unique_and_well_formed() {
             && digits.bytes().all(|b| b.is_ascii_digit())
     };
     let is_kebab = |name: &str| {
-        name.split('-').all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+        name.split('-')
+            .all(|word| !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
     };
     let mut seen = BTreeSet::new();
     for rule in RULES {

@@ -112,7 +112,8 @@ fn unfixed_and_fixed() -> Vec<(Fixture, Fixture)> {
         .into_iter()
         .map(|fixture| {
             let twin = fixed.remove(&(fixture.rule.code, fixture.case.clone()));
-            let twin = twin.unwrap_or_else(|| panic!("{} has no fixed.{}.yaml of its own", fixture.name(), fixture.case));
+            let twin =
+                twin.unwrap_or_else(|| panic!("{} has no fixed.{}.yaml of its own", fixture.name(), fixture.case));
             assert_eq!(fixture.operator_config, twin.operator_config, "{}", fixture.name());
             (fixture, twin)
         })

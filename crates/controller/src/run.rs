@@ -230,7 +230,11 @@ async fn lead(
     let mut work = loops.start(caches);
     let held = tokio::select! {
         lost = elector.hold() => Err(lost.into()),
-        ended = first_end(&mut work) => ended.and(Err(RunError::Ended("the reconcile loop"))),
+        // The same signal ends the loops and this wait, in any order.
+        ended = first_end(&mut work) => match ended {
+            Ok(()) if *stop.borrow() => Ok(()),
+            ended => ended.and(Err(RunError::Ended("the reconcile loop"))),
+        },
         _ = stop.wait_for(|stop| *stop) => Ok(()),
     };
     metrics.leading(false);

@@ -164,6 +164,11 @@ impl EffectiveConf {
         self.settings.insert(key, Setting { value, origin: Origin::Resource });
     }
 
+    /// Takes a setting away.
+    pub fn remove(&mut self, key: &Key) {
+        self.settings.remove(key);
+    }
+
     /// Adds what FKO sets by itself, unless the option is there in a spelling that this version reads.
     pub fn set_built_in(&mut self, option: &FlinkOption, version: FlinkVersion, value: &str) {
         if !matches!(option.find(self, version), Lookup::Set { .. }) {

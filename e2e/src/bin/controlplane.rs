@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, anyhow, bail, ensure};
 use clap::{Parser, Subcommand};
 use e2e::artifacts::Artifacts;
 use e2e::crds::{self, Crds};
@@ -84,7 +84,11 @@ async fn up(dir: &Path, crds: Crds) -> Result<()> {
         state::down(dir, Duration::ZERO).await?;
     }
     let launch = Launch::new(dir, crds, true)?;
-    let (running, state) = or_clean(dir, or_stopped(launch.start()).await)?;
+    let started = tokio::select! {
+        started = launch.start() => started,
+        signal = asked_to_stop() => Err(anyhow!("stopped by {}", signal?)),
+    };
+    let (running, state) = or_clean(dir, started)?;
     running.release();
     say(dir, &state)
 }
@@ -103,7 +107,8 @@ async fn hold(dir: &Path, crds: Crds) -> Result<()> {
         watch(&mut running).await
     };
     let result = tokio::select! {
-        ended = or_stopped(held) => ended,
+        ended = held => ended,
+        signal = asked_to_stop() => signal.map(drop),
         _ = on_close => Ok(()),
     };
     or_clean(dir, result.and_then(|()| remove(dir)))
@@ -119,14 +124,13 @@ async fn watch(running: &mut Running) -> Result<()> {
     }
 }
 
-/// Runs `work` until it ends or a signal asks to stop; its processes stop with it.
-async fn or_stopped<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+/// Returns the name of the signal that asks to stop.
+async fn asked_to_stop() -> Result<&'static str> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    tokio::select! {
-        result = work => result,
-        _ = terminate.recv() => bail!("stopped by SIGTERM"),
-        _ = interrupt.recv() => bail!("stopped by SIGINT"),
-    }
+    Ok(tokio::select! {
+        _ = terminate.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    })
 }
 
 /// A failed start leaves no folder, unless `E2E_KEEP` is set to look into its logs.

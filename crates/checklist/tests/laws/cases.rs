@@ -64,7 +64,10 @@ fn pool() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
         (SAVEPOINT_DIRECTORY.spellings(), vec!["s3://acme/savepoints"]),
         (HIGH_AVAILABILITY.spellings(), vec!["kubernetes", "NONE"]),
         (vec!["metrics.reporter.prom.factory.class"], vec![PROMETHEUS]),
-        (vec!["metrics.reporter.dd.factory.class"], vec!["org.apache.flink.metrics.datadog.DatadogHttpReporterFactory"]),
+        (
+            vec!["metrics.reporter.dd.factory.class"],
+            vec!["org.apache.flink.metrics.datadog.DatadogHttpReporterFactory"],
+        ),
         (vec!["metrics.reporter.dd.class", "metrics.reporter.prom.class"], vec!["com.acme.Reporter"]),
         (vec!["metrics.reporter.prom.port"], vec!["9249", "9300-9310", "0", "auto"]),
         (vec!["s3.secret-key", "metrics.reporter.dd.apikey"], vec![SECRET]),
@@ -120,7 +123,9 @@ fn logs() -> impl Strategy<Value = (Option<&'static str>, Option<(&'static str, 
         Some(STOCK),
         Some("rootLogger.level = DEBUG\nlogger.kafka.name = org.apache.kafka"),
         Some("rootLogger = TRACE, C\nloggers = a\nlogger.akka.name = akka.remote\nlogger.a.name = org.apache\n"),
-        Some("rootLogger.level: INFO\nlogger.a.name: org.apache\nlogger.a.level: ERROR\nlogger.b.name: akka\nlogger.b.level: OFF"),
+        Some(
+            "rootLogger.level: INFO\nlogger.a.name: org.apache\nlogger.a.level: ERROR\nlogger.b.name: akka\nlogger.b.level: OFF",
+        ),
     ];
     let own = vec![
         None,
@@ -283,8 +288,9 @@ impl Case {
     /// The plan for an object on this case's platform in mode Apply.
     pub(crate) fn plan(&self, rules: &[&'static Rule], object: &Value, obedience: &Obedience) -> Plan {
         let policy = Policy { mode: Mode::Apply, ..Policy::default() };
-        let situation = Situation::of(&deployment(object));
-        plan_with(rules, &self.subject(object), &situation, &Holdings::default(), obedience, &policy)
+        let deployment = deployment(object);
+        let (situation, holdings) = (Situation::of(&deployment), Holdings::of(&deployment));
+        plan_with(rules, &self.subject(object), &situation, &holdings, obedience, &policy)
     }
 }
 

@@ -89,7 +89,10 @@ fn a_rule_that_another_makes_applicable_comes_along_in_any_order() {
     let (one, other) = (plan(&[&FIRST, &SECOND], &conf, None), plan(&[&SECOND, &FIRST], &conf, None));
     assert_eq!(keys(&one), ["chain.one", "chain.two"]);
     assert_eq!((&one.fills, &one.hash), (&other.fills, &other.hash));
-    assert_eq!((one.fills[&Target::option("chain.one")].rule, one.fills[&Target::option("chain.two")].rule), ("TST001", "TST002"));
+    assert_eq!(
+        (one.fills[&Target::option("chain.one")].rule, one.fills[&Target::option("chain.two")].rule),
+        ("TST001", "TST002")
+    );
 }
 
 #[test]

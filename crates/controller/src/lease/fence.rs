@@ -29,7 +29,7 @@ impl Fence {
         deadline.filter(|deadline| *deadline > Instant::now())
     }
 
-    pub(super) fn open_until(&self, deadline: Instant) {
+    pub(crate) fn open_until(&self, deadline: Instant) {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = Some(deadline);
     }
 

@@ -98,7 +98,7 @@ fn parse_config_yaml(text: &str) -> Result<BTreeMap<Key, String>, PlatformError>
 
 /// The plain error: a snippet would print neighbouring values.
 fn problem(error: &serde_saphyr::Error) -> String {
-    if let serde_saphyr::Error::MultipleDocuments { location, .. } = error {
+    if let serde_saphyr::Error::MultipleDocuments { location, .. } = error.without_snippet() {
         return format!("a second document begins at line {}; FKO reads one only", location.line());
     }
     let text = error.without_snippet().to_string();

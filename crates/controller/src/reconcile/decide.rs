@@ -150,3 +150,113 @@ pub fn drop_record_body(deployment: &FlinkDeployment) -> Value {
     body["metadata"]["annotations"] = json!({FILLED: null});
     body
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use checklist::{Platform, Policy, Situation, Subject, plan};
+
+    use super::*;
+
+    const KEY: &str = "state.backend.incremental";
+
+    fn now() -> Timestamp {
+        "2026-01-02T03:04:05.678Z".parse().unwrap()
+    }
+
+    fn job(conf: &Value) -> FlinkDeployment {
+        serde_json::from_value(json!({
+            "metadata": {"name": "a", "namespace": "n", "uid": "u", "resourceVersion": "1", "generation": 4},
+            "spec": {"flinkVersion": "v1_17", "flinkConfiguration": conf, "job": {}},
+        }))
+        .unwrap()
+    }
+
+    fn decided(holdings: &Holdings, change_plan: impl FnOnce(&mut Plan)) -> Intent {
+        let job = job(&json!({"state.backend.type": "rocksdb"}));
+        let subject = Subject::new(&job, &Platform::stock()).unwrap();
+        let obedience = Obedience { approval: Some(Approval::Now), ..Obedience::default() };
+        let mut plan = plan(&subject, &Situation::of(&job), holdings, &obedience, &Policy::default());
+        assert_eq!(plan.timing, Timing::Now);
+        change_plan(&mut plan);
+        decide(&job, &plan, holdings, &obedience, now())
+    }
+
+    fn change(intent: Intent) -> Change {
+        match intent {
+            Intent::Patch(change) => change,
+            other @ (Intent::Nothing | Intent::DropForeignRecord) => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_change_carries_all_that_is_held_and_records_only_what_is_ours() {
+        let pinned = Target::option("pinned.by.user");
+        let ours = Target::option("ours");
+        let value = |change: &str| FilledValue { value: "1".into(), rule: "R".into(), change: change.into() };
+        let before = Filled::new(
+            "old".into(),
+            now(),
+            BTreeMap::from([(ours.clone(), value("old")), (pinned.clone(), value("old"))]),
+        );
+        let holdings = Holdings {
+            filled: Some(before),
+            ours: BTreeMap::from([(ours.clone(), "1".into())]),
+            pinned: BTreeMap::from([(pinned.clone(), "1".into())]),
+            shared: BTreeSet::from([Target::option("shared")]),
+            ..Holdings::default()
+        };
+        let change = change(decided(&holdings, |_| {}));
+        let record = change.record.unwrap();
+        assert!(change.values.contains_key(&ours) && change.values.contains_key(&pinned));
+        assert!(!change.values.contains_key(&Target::option("shared")));
+        assert!(change.values.contains_key(&Target::option(KEY)));
+        assert!(record.values.contains_key(&ours) && !record.values.contains_key(&pinned));
+        assert_eq!(record.values[&ours].change, "old");
+        assert_eq!(record.values[&Target::option(KEY)].change, record.change);
+        assert_eq!(record.at.to_string(), "2026-01-02T03:04:06Z");
+    }
+
+    #[test]
+    fn what_leaves_is_in_neither() {
+        let ours = Target::option("ours");
+        let holdings = Holdings { ours: BTreeMap::from([(ours.clone(), "1".into())]), ..Holdings::default() };
+        let change = change(decided(&holdings, |plan| {
+            plan.leaving.insert(ours.clone());
+        }));
+        assert!(!change.values.contains_key(&ours) && !change.record.unwrap().values.contains_key(&ours));
+    }
+
+    #[test]
+    fn a_restart_records_the_generation_to_come_and_the_approval_it_used_up() {
+        let change = change(decided(&Holdings::default(), |plan| {
+            plan.restarts = true;
+            plan.approved = true;
+        }));
+        let record = change.record.unwrap();
+        assert_eq!(record.restart, Some(Restart { change: record.change.clone(), generation: 5 }));
+        assert_eq!(record.approval_used.as_deref(), Some("now"));
+        assert!(change.restarts);
+    }
+
+    #[test]
+    fn a_foreign_record_goes_first() {
+        let holdings = Holdings { foreign_record: true, ..Holdings::default() };
+        assert_eq!(decided(&holdings, |_| {}), Intent::DropForeignRecord);
+        assert_eq!(decided(&holdings, |plan| plan.timing = Timing::Nothing), Intent::Nothing);
+    }
+
+    #[test]
+    fn a_shared_value_is_let_go_at_once_and_nothing_else_changes() {
+        let ours = Target::option("ours");
+        let holdings = Holdings {
+            ours: BTreeMap::from([(ours.clone(), "1".into())]),
+            shared: BTreeSet::from([Target::option("shared")]),
+            ..Holdings::default()
+        };
+        let change = change(decided(&holdings, |plan| plan.timing = Timing::Nothing));
+        assert_eq!(change.values, BTreeMap::from([(ours, "1".to_owned())]));
+        assert!(!change.restarts);
+    }
+}

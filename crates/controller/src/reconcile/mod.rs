@@ -5,6 +5,8 @@ mod backoff;
 pub mod decide;
 mod gather;
 pub mod trigger;
+#[cfg(test)]
+mod wire;
 
 pub use backoff::Backoff;
 
@@ -145,8 +147,8 @@ async fn carry_out(
         Intent::Patch(Change { restarts: true, .. }) => match context.slot.take(&context.jobs).await {
             Ok(mut slot) => {
                 let applied = apply(&context.client, &context.fence, deployment, &intent).await;
-                if applied.is_ok() {
-                    slot.written(deployment.uid(), &look.plan.hash);
+                if let Ok(Some(applied)) = &applied {
+                    slot.written(deployment.uid(), applied.object().metadata.generation.unwrap_or_default());
                     context.metrics.restarted();
                 }
                 applied

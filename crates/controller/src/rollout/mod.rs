@@ -1,7 +1,6 @@
 //! One restart in flight in the whole cluster, derived from the objects themselves.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::collections::{HashMap, HashSet};
 
 use checklist::{Filled, Situation};
 use flink_api::{FieldOwners, FlinkDeployment};
@@ -13,20 +12,20 @@ use crate::jobs::Jobs;
 /// decide on the same free slot.
 #[derive(Debug, Default)]
 pub struct RestartSlot {
-    /// Restarts that we wrote and the cache may not show yet: uid to change id.
-    written: Mutex<HashMap<String, String>>,
+    /// Restarts that we wrote and the cache may not show yet: uid to the generation that the write gave.
+    written: Mutex<HashMap<String, i64>>,
 }
 
 /// The slot, held while the restart is written.
 #[derive(Debug)]
 pub struct SlotGuard<'a> {
-    written: MutexGuard<'a, HashMap<String, String>>,
+    written: MutexGuard<'a, HashMap<String, i64>>,
 }
 
 impl SlotGuard<'_> {
-    /// Notes that the restart was written.
-    pub fn written(&mut self, uid: &str, change: &str) {
-        self.written.insert(uid.to_owned(), change.to_owned());
+    /// Notes that the restart was written, as this generation of the object.
+    pub fn written(&mut self, uid: &str, generation: i64) {
+        self.written.insert(uid.to_owned(), generation);
     }
 }
 
@@ -35,17 +34,17 @@ impl RestartSlot {
     pub async fn take(&self, jobs: &Jobs) -> Result<SlotGuard<'_>, String> {
         let mut written = self.written.lock().await;
         let mut busy = None;
-        let mut seen = HashMap::new();
+        let mut unseen = HashSet::new();
         for job in jobs.all() {
-            if let Some(change) = written.get(job.uid()) {
-                seen.insert(job.uid().to_owned(), last_change(&job).is_some_and(|last| last == *change));
+            if written.get(job.uid()).is_some_and(|generation| job.metadata.generation < Some(*generation)) {
+                unseen.insert(job.uid().to_owned());
             }
             if is_in_flight(&job) {
                 busy = Some(format!("{}/{}", job.namespace(), job.name()));
             }
         }
-        // A job that the cache does not hold any more is gone; one that it shows with our change speaks for itself.
-        written.retain(|uid, _| seen.get(uid) == Some(&false));
+        // A job that the cache does not hold any more is gone; one that it shows as we left it speaks for itself.
+        written.retain(|uid, _| unseen.contains(uid));
         if let Some(uid) = written.keys().next() {
             busy.get_or_insert_with(|| format!("the job with uid {uid}"));
         }
@@ -54,10 +53,6 @@ impl RestartSlot {
             None => Ok(SlotGuard { written }),
         }
     }
-}
-
-fn last_change(job: &FlinkDeployment) -> Option<String> {
-    Some(Filled::of(job, &FieldOwners::of(&job.metadata))?.change)
 }
 
 /// Whether a restart that we caused is not over on this job.
@@ -70,5 +65,68 @@ pub fn is_in_flight(job: &FlinkDeployment) -> bool {
     restart.is_some_and(|restart| Situation::of(job).is_in_flight(restart.generation))
 }
 
-/// A slot that reconciliations share.
-pub type SharedSlot = Arc<RestartSlot>;
+#[cfg(test)]
+mod tests {
+    use kube::runtime::reflector::store;
+    use kube::runtime::reflector::store::Writer;
+    use kube::runtime::watcher::Event;
+    use serde_json::json;
+
+    use super::*;
+
+    fn job(uid: &str, restart: Option<i64>, lifecycle: &str) -> FlinkDeployment {
+        let restart = restart.map(|generation| json!({"change": "c", "generation": generation}));
+        let mut filled = json!({"version": 1, "change": "c", "at": "2026-01-02T03:04:05Z", "values": {}});
+        if let Some(restart) = restart {
+            filled["restart"] = restart;
+        }
+        serde_json::from_value(json!({
+            "metadata": {"name": uid, "namespace": "n", "uid": uid, "generation": 2,
+                "annotations": {"flink-remedy.dev/filled": filled.to_string()},
+                "managedFields": [{"manager": "flink-remedy", "operation": "Apply",
+                    "fieldsV1": {"f:metadata": {"f:annotations": {"f:flink-remedy.dev/filled": {}}}}}]},
+            "spec": {"job": {}},
+            "status": {"lifecycleState": lifecycle, "jobStatus": {"state": "RUNNING"}, "observedGeneration": 2},
+        }))
+        .unwrap()
+    }
+
+    fn cache() -> (Jobs, Writer<FlinkDeployment>) {
+        let (reader, writer) = store();
+        (Jobs::new(vec![reader]), writer)
+    }
+
+    #[tokio::test]
+    async fn one_restart_at_a_time_until_that_job_is_stable() {
+        let (jobs, mut cache) = cache();
+        let slot = RestartSlot::default();
+        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
+        assert_eq!(slot.take(&jobs).await.unwrap_err(), "n/a");
+        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
+        assert!(slot.take(&jobs).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_restart_that_the_cache_does_not_show_yet_counts() {
+        let (jobs, mut cache) = cache();
+        let slot = RestartSlot::default();
+        let mut before = job("a", None, "STABLE");
+        before.metadata.generation = Some(1);
+        cache.apply_watcher_event(&Event::Apply(before));
+        slot.take(&jobs).await.unwrap().written("a", 2);
+        assert!(slot.take(&jobs).await.is_err());
+        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
+        assert!(slot.take(&jobs).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_deleted_job_frees_the_slot() {
+        let (jobs, mut cache) = cache();
+        let slot = RestartSlot::default();
+        let restarting = job("a", Some(2), "UPGRADING");
+        cache.apply_watcher_event(&Event::Apply(restarting.clone()));
+        assert!(slot.take(&jobs).await.is_err());
+        cache.apply_watcher_event(&Event::Delete(restarting));
+        assert!(slot.take(&jobs).await.is_ok());
+    }
+}

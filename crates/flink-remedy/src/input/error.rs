@@ -126,8 +126,10 @@ impl InputError {
 fn snippet(text: &str, first: usize, line: usize, column: Option<usize>) -> String {
     let mut snippet = String::new();
     let (from, until) = (line.saturating_sub(2), line + 1);
+    let mut before = text.lines().nth(from.saturating_sub(1)).filter(|_| from > 0).unwrap_or_default();
     for (index, source) in text.lines().enumerate().take(until).skip(from) {
-        let _ = writeln!(snippet, "  {:>5} | {}", first + index, shown(source));
+        let _ = writeln!(snippet, "  {:>5} | {}", first + index, shown(source, before));
+        before = source;
         if let Some(column) = column.filter(|_| index + 1 == line) {
             let _ = writeln!(snippet, "        | {}^", " ".repeat(column.saturating_sub(1).min(MAX_WIDTH)));
         }
@@ -138,21 +140,25 @@ fn snippet(text: &str, first: usize, line: usize, column: Option<usize>) -> Stri
 /// Longer lines are cut: a line of JSON can be a whole cluster.
 const MAX_WIDTH: usize = 120;
 
-/// A line as it may be printed: the value of a secret key masked.
-fn shown(source: &str) -> String {
+/// A line as it may be printed: masked where it or the line before it names a secret
+/// (`- name: PASSWORD` above `value: ...`).
+fn shown(source: &str, before: &str) -> String {
     let visible = match source.split_once([':', '=']) {
-        Some((key, _)) if is_secret(key) => format!("{key}: {MASK}"),
-        _ if is_secret(source) => MASK.to_owned(),
-        _ => source.to_owned(),
+        _ if !is_secret(source) && !is_secret(before) => source.to_owned(),
+        // What stands before the first `:` of a flow or a text may be the secret itself.
+        Some((key, _)) if key.trim_start_matches(['-', ' ']).bytes().all(is_of_key) => format!("{key}: {MASK}"),
+        _ => MASK.to_owned(),
     };
     visible.chars().take(MAX_WIDTH).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn is_of_key(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_')
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const DOCUMENT: &str = "---\ns3.secret-key: hunter2\na: b: c\n";
 
     fn error(text: &str, place: (usize, usize)) -> String {
         let document = Place { file: "app.yaml".into(), document: 3, line: 10 };
@@ -160,14 +166,27 @@ mod tests {
     }
 
     #[test]
-    fn a_syntax_error_shows_the_lines_of_the_file_and_no_secret() {
-        let expected = "app.yaml: document 3, line 12, column 5: bad\n     11 | s3.secret-key: ******\n     12 | a: b: c\n        |     ^\n  correct this document and check again; the others are checked all the same";
-        assert_eq!(error(DOCUMENT, (3, 5)), expected);
-        assert!(!error("{password: x, s: hunter2", (1, 2)).contains("hunter2"));
+    fn a_syntax_error_shows_the_lines_of_the_file() {
+        let expected = "app.yaml: document 3, line 12, column 5: bad\n     11 | s3.secret-key: ******\n     12 | ******\n        |     ^\n     13 | d: 1\n  correct this document and check again; the others are checked all the same";
+        assert_eq!(error("---\ns3.secret-key: hunter2\na b: c: d\nd: 1\ne: 2\n", (3, 5)), expected);
+    }
+
+    #[test]
+    fn no_secret_is_shown() {
+        for (text, place) in [
+            ("{password: hunter2, s: x", (1, 2)),
+            ("hunter2 password", (1, 1)),
+            ("- name: DB_PASSWORD\n  value: hunter2\na: b: c", (3, 2)),
+            ("- name: DB_PASSWORD\n  value: hunter2\n  - x", (2, 2)),
+            ("a: b: c\ns3.secret-key: hunter2", (1, 5)),
+        ] {
+            assert!(!error(text, place).contains("hunter2"), "{}", error(text, place));
+        }
     }
 
     #[test]
     fn a_template_is_recognised() {
         assert!(error("a: {{ .Values.x }}", (1, 5)).ends_with("flink-remedy check -`"));
+        assert!(error("a: 1\n\tb: 2", (1, 5)).contains("     11 |  b: 2\n"), "{}", error("a: 1\n\tb: 2", (1, 5)));
     }
 }

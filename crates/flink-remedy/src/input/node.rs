@@ -99,7 +99,7 @@ impl Node {
 }
 
 /// Limits that grow with the document: `kubectl get` of a large cluster is one document. What keeps aliases
-/// from multiplying it stays as it is.
+/// from multiplying it does not grow.
 fn options(length: usize) -> Options {
     let mut budget = serde_saphyr::Budget::default();
     budget.max_nodes = budget.max_nodes.saturating_add(length);
@@ -107,6 +107,7 @@ fn options(length: usize) -> Options {
     budget.max_total_scalar_bytes = budget.max_total_scalar_bytes.saturating_add(length);
     serde_saphyr::options! {
         budget: Some(budget),
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: 250_000 },
         emit_comments: false,
         non_finite_float_policy: NonFiniteFloatPolicy::AsString,
     }

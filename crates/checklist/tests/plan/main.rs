@@ -1,85 +1,16 @@
 //! When the plan of one job may be carried out, by where the job stands and what people say.
 #![allow(clippy::unwrap_used, reason = "a deployment that cannot be read fails the test")]
 
-use std::collections::BTreeMap;
+mod job;
 
-use checklist::annotations::{APPROVE, FILLED, MODE, OPT_OUT};
-use checklist::{
-    Filled, FilledValue, Holdings, Mode, Obedience, Plan, Platform, Policy, Situation, Subject, Target, Timing, plan,
-};
-use flink_api::FlinkDeployment;
+use checklist::annotations::{APPROVE, MODE, OPT_OUT};
+use checklist::{Mode, Plan, Target, Timing};
 use serde_json::{Value, json};
+
+use crate::job::{annotated, hold, plan_of, plan_where, put, running, session, set, with};
 
 const INCREMENTAL: &str = "execution.checkpointing.incremental";
 const OLD_INCREMENTAL: &str = "state.backend.incremental";
-
-/// A running, stable job that lacks incremental checkpoints and nothing else.
-fn running() -> Value {
-    json!({
-        "metadata": {"name": "orders", "namespace": "shop", "generation": 5, "annotations": {}},
-        "spec": {
-            "flinkVersion": "v1_20",
-            "flinkConfiguration": {
-                "state.backend.type": "rocksdb",
-                "execution.checkpointing.savepoint-dir": "s3://acme/savepoints",
-                "restart-strategy.type": "exponential-delay",
-                "metrics.reporter.prom.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
-            },
-            "logConfiguration": {"log4j-console.properties": "rootLogger.level = INFO"},
-            "job": {"jarURI": "local:///opt/flink/usrlib/orders.jar", "upgradeMode": "savepoint"},
-        },
-        "status": {
-            "lifecycleState": "STABLE",
-            "jobManagerDeploymentStatus": "READY",
-            "jobStatus": {"state": "RUNNING"},
-            "observedGeneration": 5,
-            "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": "{}", "lastStableSpec": "{}"},
-        },
-    })
-}
-
-fn with(edit: impl FnOnce(&mut Value)) -> Value {
-    let mut object = running();
-    edit(&mut object);
-    object
-}
-
-/// The running job with this put at the pointer's place.
-fn put(pointer: &str, value: Value) -> Value {
-    with(|object| set(object, pointer, value))
-}
-
-fn set(object: &mut Value, pointer: &str, value: Value) {
-    let (parent, field) = pointer.rsplit_once('/').unwrap();
-    object.pointer_mut(parent).unwrap()[field] = value;
-}
-
-fn annotated(key: &str, value: &str) -> Value {
-    with(|object| object["metadata"]["annotations"][key] = json!(value))
-}
-
-fn session() -> Value {
-    with(|object| {
-        object["spec"].as_object_mut().unwrap().remove("job");
-        object["spec"]["flinkConfiguration"] = json!({"taskmanager.numberOfTaskSlots": "4"});
-        object["status"]["jobStatus"] = json!({});
-    })
-}
-
-fn plan_of(object: &Value, mode: Mode) -> Plan {
-    plan_where(object, mode, |_| {})
-}
-
-fn plan_where(object: &Value, mode: Mode, edit: impl FnOnce(&mut Situation)) -> Plan {
-    let deployment: FlinkDeployment = serde_json::from_value(object.clone()).unwrap();
-    let subject = Subject::new(&deployment, &Platform::stock()).unwrap();
-    let mut situation = Situation::of(&deployment);
-    edit(&mut situation);
-    let annotations = deployment.metadata.annotations.clone().unwrap_or_default();
-    let now = "2026-06-15T12:00:00Z".parse().unwrap();
-    let obedience = Obedience::read(&annotations, &BTreeMap::new(), now);
-    plan(&subject, &situation, &Holdings::of(&deployment), &obedience, &Policy { mode, ..Policy::default() })
-}
 
 /// The plan's timing in a word or two.
 fn outcome(plan: &Plan) -> String {
@@ -110,10 +41,15 @@ fn a_free_moment_costs_nothing() {
         ("FKO only says which generation", put("/status", json!({"observedGeneration": 5})), "now", "now"),
         ("FKO refused it", put("/status", error), "held: DeploymentError", "held: DeploymentError"),
         ("suspended", put("/status/lifecycleState", json!("SUSPENDED")), "now", "now"),
-        ("suspended, stateless", with(|object| {
-            object["status"]["lifecycleState"] = json!("SUSPENDED");
-            object["spec"]["job"] = json!({"upgradeMode": "stateless", "state": "suspended"});
-        }), "now", "now"),
+        (
+            "suspended, stateless",
+            with(|object| {
+                object["status"]["lifecycleState"] = json!("SUSPENDED");
+                object["spec"]["job"] = json!({"upgradeMode": "stateless", "state": "suspended"});
+            }),
+            "now",
+            "now",
+        ),
     ]);
 }
 
@@ -128,27 +64,40 @@ fn a_stable_job_restarts_in_mode_apply_only() {
     };
     check(&[
         ("savepoint", running(), "next deploy", "now, restarts"),
-        ("old directory name", with(|object| {
-            object["spec"]["flinkConfiguration"]["execution.checkpointing.savepoint-dir"].take();
-            object["spec"]["flinkConfiguration"]["state.savepoints.dir"] = json!("s3://acme/savepoints");
-        }), "next deploy", "now, restarts"),
+        (
+            "old directory name",
+            with(|object| {
+                let conf = object["spec"]["flinkConfiguration"].as_object_mut().unwrap();
+                conf.remove("execution.checkpointing.savepoint-dir");
+                conf.insert("state.savepoints.dir".into(), json!("s3://acme/savepoints"));
+            }),
+            "next deploy",
+            "now, restarts",
+        ),
         ("reconciled by the kept spec", by_kept_spec(5), "next deploy", "now, restarts"),
         ("the kept spec is older", by_kept_spec(4), "held: NotReconciled", "held: NotReconciled"),
         ("no generation anywhere", without("observedGeneration"), "held: NotReconciled", "held: NotReconciled"),
         ("not reconciled", put("/metadata/generation", json!(6)), "held: NotReconciled", "held: NotReconciled"),
-        ("about to be suspended", put("/spec/job/state", json!("suspended")), "held: NotReconciled", "held: NotReconciled"),
+        (
+            "about to be suspended",
+            put("/spec/job/state", json!("suspended")),
+            "held: NotReconciled",
+            "held: NotReconciled",
+        ),
         ("a blank error", put("/status/error", json!("")), "next deploy", "now, restarts"),
     ]);
 }
 
 #[test]
 fn a_restart_must_keep_the_state() {
-    let last_state = |high_availability: Option<&str>| with(|object| {
-        object["spec"]["job"]["upgradeMode"] = json!("last-state");
-        if let Some(kind) = high_availability {
-            object["spec"]["flinkConfiguration"]["high-availability"] = json!(kind);
-        }
-    });
+    let last_state = |high_availability: Option<&str>| {
+        with(|object| {
+            object["spec"]["job"]["upgradeMode"] = json!("last-state");
+            if let Some(kind) = high_availability {
+                object["spec"]["flinkConfiguration"]["high-availability"] = json!(kind);
+            }
+        })
+    };
     let no_directory = with(|object| {
         object["spec"]["flinkConfiguration"].as_object_mut().unwrap().remove("execution.checkpointing.savepoint-dir");
     });
@@ -185,7 +134,11 @@ fn an_unsettled_job_is_left_alone() {
         row("RESTARTING", job("RESTARTING"), "held: NotRunning"),
         row("the job without a state", put("/status/jobStatus", json!({})), "held: NotRunning"),
         row("an error", put("/status/error", json!("quota exceeded")), "held: DeploymentError"),
-        row("a savepoint", put("/status/jobStatus/savepointInfo", json!({"triggerId": "4f"})), "held: SavepointPending"),
+        row(
+            "a savepoint",
+            put("/status/jobStatus/savepointInfo", json!({"triggerId": "4f"})),
+            "held: SavepointPending",
+        ),
         row("status of another shape", put("/status/lifecycleState", json!(7)), "held: StatusUnreadable"),
     ]);
     let savepoint_done = put("/status/jobStatus/savepointInfo", json!({"triggerId": ""}));
@@ -284,11 +237,13 @@ fn a_session_cluster_restarts_by_approval_only() {
 
 #[test]
 fn what_is_right_by_default_waits_without_a_hold() {
-    let implicit = |edit: fn(&mut Value)| with(|object| {
-        object["spec"]["flinkConfiguration"][INCREMENTAL] = json!("true");
-        object["spec"].as_object_mut().unwrap().remove("logConfiguration");
-        edit(object);
-    });
+    let implicit = |edit: fn(&mut Value)| {
+        with(|object| {
+            object["spec"]["flinkConfiguration"][INCREMENTAL] = json!("true");
+            object["spec"].as_object_mut().unwrap().remove("logConfiguration");
+            edit(object);
+        })
+    };
     check(&[
         ("stable", implicit(|_| {}), "next deploy", "next deploy"),
         ("stateless", implicit(|o| o["spec"]["job"]["upgradeMode"] = json!("stateless")), "next deploy", "next deploy"),
@@ -297,29 +252,18 @@ fn what_is_right_by_default_waits_without_a_hold() {
     ]);
 }
 
-/// Records values as ours: as they stand, or taken away since.
-fn hold(object: &mut Value, standing: &[(&str, &str)], taken_away: &[(&str, &str)], approval_used: Option<&str>) {
-    let value = |value: &str| FilledValue { value: value.into(), rule: "CKP003".into(), change: "c1".into() };
-    let values = standing.iter().chain(taken_away).map(|(key, text)| (Target::option(key), value(text))).collect();
-    let mut filled = Filled::new("c1".into(), "2026-06-01T00:00:00Z".parse().unwrap(), values);
-    filled.approval_used = approval_used.map(str::to_owned);
-    object["metadata"]["annotations"][FILLED] = json!(filled.to_text());
-    let mut owned = json!({"f:metadata": {"f:annotations": {format!("f:{FILLED}"): {}}}});
-    for (key, text) in standing {
-        object["spec"]["flinkConfiguration"][*key] = json!(text);
-        owned["f:spec"]["f:flinkConfiguration"][format!("f:{key}")] = json!({});
-    }
-    object["metadata"]["managedFields"] = json!([{"manager": "flink-remedy", "operation": "Apply", "fieldsV1": owned}]);
-}
-
 #[test]
 fn ours_leaves_when_the_owner_sets_the_option_otherwise() {
-    let ours = |edit: fn(&mut Value)| with(|object| {
-        hold(object, &[(INCREMENTAL, "true")], &[], None);
-        edit(object);
-    });
+    let ours = |edit: fn(&mut Value)| {
+        with(|object| {
+            hold(object, &[(INCREMENTAL, "true")], &[], None);
+            edit(object);
+        })
+    };
     let alias = |object: &mut Value| object["spec"]["flinkConfiguration"][OLD_INCREMENTAL] = json!("false");
-    let nested = |object: &mut Value| object["spec"]["flinkConfiguration"]["execution"] = json!({"checkpointing": {"incremental": false}});
+    let nested = |object: &mut Value| {
+        object["spec"]["flinkConfiguration"]["execution"] = json!({"checkpointing": {"incremental": false}});
+    };
     let held = "held: OwnerTookOver";
     for twin in [alias, nested] {
         let running = ours(twin);
@@ -346,19 +290,18 @@ fn what_somebody_removed_comes_back_at_a_free_moment_only() {
     let removed = with(|object| hold(object, &[], &[(INCREMENTAL, "true")], None));
     let mut undeployed = removed.clone();
     undeployed["status"].take();
-    check(&[
-        ("running", removed, "held: Removed", "held: Removed"),
-        ("not deployed", undeployed, "now", "now"),
-    ]);
+    check(&[("running", removed, "held: Removed", "held: Removed"), ("not deployed", undeployed, "now", "now")]);
 }
 
 /// A key without a value above ours: FKO would stop the job on Flink 2 and not start it again.
 #[test]
 fn what_would_stop_a_job_on_flink_2_is_refused_and_told() {
-    let stray = |version: &str| with(|object| {
-        object["spec"]["flinkVersion"] = json!(version);
-        object["spec"]["flinkConfiguration"][format!("{INCREMENTAL}.x")] = json!("1");
-    });
+    let stray = |version: &str| {
+        with(|object| {
+            object["spec"]["flinkVersion"] = json!(version);
+            object["spec"]["flinkConfiguration"][format!("{INCREMENTAL}.x")] = json!("1");
+        })
+    };
     let mut undeployed = stray("v2_0");
     undeployed["status"].take();
     for object in [stray("v2_0"), undeployed, stray("v3_1")] {

@@ -1,0 +1,98 @@
+//! One job with one gap, and what may have become of it.
+
+use std::collections::BTreeMap;
+
+use checklist::annotations::FILLED;
+use checklist::{
+    Filled, FilledValue, Holdings, Mode, Obedience, Plan, Platform, Policy, Situation, Subject, Target, plan,
+};
+use flink_api::FlinkDeployment;
+use serde_json::{Value, json};
+
+/// A running, stable job that lacks incremental checkpoints and nothing else.
+pub(crate) fn running() -> Value {
+    json!({
+        "metadata": {"name": "orders", "namespace": "shop", "generation": 5, "annotations": {}},
+        "spec": {
+            "flinkVersion": "v1_20",
+            "flinkConfiguration": {
+                "state.backend.type": "rocksdb",
+                "execution.checkpointing.savepoint-dir": "s3://acme/savepoints",
+                "restart-strategy.type": "exponential-delay",
+                "metrics.reporter.prom.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
+            },
+            "logConfiguration": {"log4j-console.properties": "rootLogger.level = INFO"},
+            "job": {"jarURI": "local:///opt/flink/usrlib/orders.jar", "upgradeMode": "savepoint"},
+        },
+        "status": {
+            "lifecycleState": "STABLE",
+            "jobManagerDeploymentStatus": "READY",
+            "jobStatus": {"state": "RUNNING"},
+            "observedGeneration": 5,
+            "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": "{}", "lastStableSpec": "{}"},
+        },
+    })
+}
+
+pub(crate) fn with(edit: impl FnOnce(&mut Value)) -> Value {
+    let mut object = running();
+    edit(&mut object);
+    object
+}
+
+/// The running job with this put at the pointer's place.
+pub(crate) fn put(pointer: &str, value: Value) -> Value {
+    with(|object| set(object, pointer, value))
+}
+
+pub(crate) fn set(object: &mut Value, pointer: &str, value: Value) {
+    let (parent, field) = pointer.rsplit_once('/').unwrap();
+    object.pointer_mut(parent).unwrap()[field] = value;
+}
+
+pub(crate) fn annotated(key: &str, value: &str) -> Value {
+    with(|object| object["metadata"]["annotations"][key] = json!(value))
+}
+
+pub(crate) fn session() -> Value {
+    with(|object| {
+        object["spec"].as_object_mut().unwrap().remove("job");
+        object["spec"]["flinkConfiguration"] = json!({"taskmanager.numberOfTaskSlots": "4"});
+        object["status"]["jobStatus"] = json!({});
+    })
+}
+
+pub(crate) fn plan_of(object: &Value, mode: Mode) -> Plan {
+    plan_where(object, mode, |_| {})
+}
+
+pub(crate) fn plan_where(object: &Value, mode: Mode, edit: impl FnOnce(&mut Situation)) -> Plan {
+    let deployment: FlinkDeployment = serde_json::from_value(object.clone()).unwrap();
+    let subject = Subject::new(&deployment, &Platform::stock()).unwrap();
+    let mut situation = Situation::of(&deployment);
+    edit(&mut situation);
+    let annotations = deployment.metadata.annotations.clone().unwrap_or_default();
+    let now = "2026-06-15T12:00:00Z".parse().unwrap();
+    let obedience = Obedience::read(&annotations, &BTreeMap::new(), now);
+    plan(&subject, &situation, &Holdings::of(&deployment), &obedience, &Policy { mode, ..Policy::default() })
+}
+
+/// Records values as ours: as they stand, or taken away since.
+pub(crate) fn hold(
+    object: &mut Value,
+    standing: &[(&str, &str)],
+    taken_away: &[(&str, &str)],
+    approval_used: Option<&str>,
+) {
+    let value = |value: &str| FilledValue { value: value.into(), rule: "CKP003".into(), change: "c1".into() };
+    let values = standing.iter().chain(taken_away).map(|(key, text)| (Target::option(key), value(text))).collect();
+    let mut filled = Filled::new("c1".into(), "2026-06-01T00:00:00Z".parse().unwrap(), values);
+    filled.approval_used = approval_used.map(str::to_owned);
+    object["metadata"]["annotations"][FILLED] = json!(filled.to_text());
+    let mut owned = json!({"f:metadata": {"f:annotations": {format!("f:{FILLED}"): {}}}});
+    for (key, text) in standing {
+        object["spec"]["flinkConfiguration"][*key] = json!(text);
+        owned["f:spec"]["f:flinkConfiguration"][format!("f:{key}")] = json!({});
+    }
+    object["metadata"]["managedFields"] = json!([{"manager": "flink-remedy", "operation": "Apply", "fieldsV1": owned}]);
+}

@@ -1,0 +1,11 @@
+//! The built operator against a real control plane; the API server's audit log is the oracle of what was written.
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "this crate is test code: a broken assumption has to end the test with a message"
+)]
+
+mod fko;
+mod moments;
+mod support;
