@@ -26,8 +26,8 @@ fmt-check:
 lint: ## clippy, every warning an error
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
-layers: ## no client, runtime or clock below the controller
-	scripts/layers.sh
+layers: ## no client or runtime below the controller
+	cargo xtask layers
 
 doc: ## the API documentation builds without a warning
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps --quiet
@@ -39,7 +39,10 @@ $(CARGO_DENY):
 	cargo install --quiet cargo-deny --locked --version $(CARGO_DENY_VERSION) --no-default-features --root $(FLINK_REMEDY_CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)
 
 manifests: controlplane ## every kustomization builds
-	scripts/manifests.sh "$$(e2e/controlplane/build.sh --print "$(FLINK_REMEDY_CACHE)")/kubectl"
+	@kubectl="$$(e2e/controlplane/build.sh --print "$(FLINK_REMEDY_CACHE)")/kubectl"; \
+	for file in $$(find manifests -name kustomization.yaml | sort); do \
+		"$$kubectl" kustomize "$$(dirname "$$file")" >/dev/null || exit 1; \
+	done; echo "every kustomization builds"
 
 gen: ## write what is generated: docs/*.md, the README's tables
 	cargo xtask gen

@@ -18,5 +18,5 @@ mod watch;
 
 pub use error::{Error, GatherError, Retry};
 pub use jobs::Jobs;
-pub use metrics::Metrics;
+pub use metrics::{DESCRIPTIONS, Description, Metrics};
 pub use run::{Controller, RunError, Settings};

@@ -12,11 +12,46 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 
 use crate::events::Reason;
 use crate::jobs::Jobs;
 use crate::rollout::is_in_flight;
+
+/// A metric as machines and the documentation know it.
+#[derive(Clone, Copy, Debug)]
+pub struct Description {
+    /// Its name, without the prefix `flink_remedy_`. A counter's ends in `_total` when it is exposed.
+    pub name: &'static str,
+    /// Counter, gauge or histogram.
+    pub kind: &'static str,
+    /// Its labels.
+    pub labels: &'static str,
+    /// What it counts.
+    pub help: &'static str,
+}
+
+macro_rules! descriptions {
+    ($($ident:ident = $name:literal, $kind:literal, $labels:literal, $help:literal;)+) => {
+        $(const $ident: Description = Description { name: $name, kind: $kind, labels: $labels, help: $help };)+
+
+        /// Every metric.
+        pub const DESCRIPTIONS: &[Description] = &[$($ident),+];
+    };
+}
+
+descriptions! {
+    RECONCILIATIONS = "reconciliations", "counter", "outcome", "Looks at a job, by outcome";
+    DURATIONS = "reconciliation_duration_seconds", "histogram", "stage, outcome", "Time of one stage of a look at a job";
+    FINDINGS = "findings", "gauge", "rule, verdict", "Jobs by rule and verdict";
+    HELD_JOBS = "held_jobs", "gauge", "reason", "Jobs whose remediation is held, by reason";
+    REMEDIATIONS = "remediations", "counter", "rule", "Changes written to jobs, by rule that asked for a value";
+    RESTARTS = "restarts", "counter", "", "Restarts of running jobs that a change caused";
+    RESTART_IN_FLIGHT = "restart_in_flight", "gauge", "namespace, name", "1 while a restart of ours is under way on this job";
+    EVENTS_EMITTED = "events_emitted", "counter", "reason", "Kubernetes Events posted or found posted, by reason";
+    EVENTS_DROPPED = "events_dropped", "counter", "reason", "Kubernetes Events not posted, by reason";
+    LEADER = "leader", "gauge", "", "1 while this replica leads";
+}
 
 type Label = (&'static str, &'static str);
 
@@ -69,25 +104,13 @@ impl Metrics {
     /// Puts everything into a registry; gauges about jobs are read from the cache at scrape.
     pub fn register(&self, registry: &mut Registry, jobs: Jobs) {
         let inner = &self.0;
-        registry.register("reconciliations", "Looks at a job, by outcome", inner.reconciliations.clone());
-        registry.register(
-            "reconciliation_duration_seconds",
-            "Time of one stage of a look at a job",
-            inner.durations.clone(),
-        );
-        registry.register(
-            "remediations",
-            "Changes written to jobs, by rule that asked for a value",
-            inner.remediations.clone(),
-        );
-        registry.register("restarts", "Restarts of running jobs that a change caused", inner.restarts.clone());
-        registry.register(
-            "events_emitted",
-            "Kubernetes Events posted or found posted, by reason",
-            inner.events.clone(),
-        );
-        registry.register("events_dropped", "Kubernetes Events not posted, by reason", inner.events_dropped.clone());
-        registry.register("leader", "1 while this replica leads", inner.leader.clone());
+        register(registry, &RECONCILIATIONS, &inner.reconciliations);
+        register(registry, &DURATIONS, &inner.durations);
+        register(registry, &REMEDIATIONS, &inner.remediations);
+        register(registry, &RESTARTS, &inner.restarts);
+        register(registry, &EVENTS_EMITTED, &inner.events);
+        register(registry, &EVENTS_DROPPED, &inner.events_dropped);
+        register(registry, &LEADER, &inner.leader);
         registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs }));
     }
 
@@ -165,38 +188,63 @@ impl Collector for AtScrape {
         }
         gauges(
             &mut encoder,
-            "findings",
-            "Jobs by rule and verdict",
+            &FINDINGS,
             findings
                 .into_iter()
                 .map(|((rule, verdict), n)| (vec![("rule", rule.to_owned()), ("verdict", verdict.to_owned())], n)),
         )?;
         gauges(
             &mut encoder,
-            "held_jobs",
-            "Jobs whose remediation is held, by reason",
+            &HELD_JOBS,
             holds.into_iter().map(|(reason, n)| (vec![("reason", reason.to_owned())], n)),
         )?;
         let in_flight = self.jobs.all().filter(|job| is_in_flight(job));
         gauges(
             &mut encoder,
-            "restart_in_flight",
-            "1 while a restart of ours is under way on this job",
+            &RESTART_IN_FLIGHT,
             in_flight.map(|job| (vec![("namespace", job.namespace().to_owned()), ("name", job.name().to_owned())], 1)),
         )
     }
 }
 
+fn register(registry: &mut Registry, description: &Description, metric: &(impl Metric + Clone)) {
+    registry.register(description.name, description.help, metric.clone());
+}
+
 fn gauges(
     encoder: &mut DescriptorEncoder,
-    name: &str,
-    help: &str,
+    description: &Description,
     rows: impl Iterator<Item = (Vec<(&'static str, String)>, i64)>,
 ) -> Result<(), fmt::Error> {
     use prometheus_client::metrics::MetricType;
-    let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+    let mut metric = encoder.encode_descriptor(description.name, description.help, None, MetricType::Gauge)?;
     for (labels, value) in rows {
         ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::encoding::text::encode;
+
+    use super::*;
+
+    #[test]
+    fn every_described_metric_is_exposed_under_its_name() {
+        let metrics = Metrics::default();
+        let mut registry = Registry::with_prefix("flink_remedy");
+        metrics.register(&mut registry, Jobs::new(Vec::new()));
+        metrics.reconciled("Settled");
+        metrics.stage("plan", "ok", Duration::from_millis(1));
+        metrics.remediated("CKP003");
+        metrics.event_emitted(Reason::Remediated);
+        metrics.event_dropped(Reason::Remediated);
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for Description { name, kind, .. } in DESCRIPTIONS {
+            assert!(text.contains(&format!("# TYPE flink_remedy_{name} {kind}\n")), "{name} in {text}");
+        }
+        assert_eq!(text.matches("# TYPE").count(), DESCRIPTIONS.len());
+    }
 }

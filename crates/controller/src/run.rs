@@ -228,11 +228,12 @@ async fn lead(
     let metrics = loops.context.metrics.clone();
     metrics.leading(true);
     let mut work = loops.start(caches);
+    let asked_to_end = stop.clone();
     let held = tokio::select! {
         lost = elector.hold() => Err(lost.into()),
         // The same signal ends the loops and this wait, in any order.
         ended = first_end(&mut work) => match ended {
-            Ok(()) if *stop.borrow() => Ok(()),
+            Ok(()) if *asked_to_end.borrow() => Ok(()),
             ended => ended.and(Err(RunError::Ended("the reconcile loop"))),
         },
         _ = stop.wait_for(|stop| *stop) => Ok(()),

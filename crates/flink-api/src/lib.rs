@@ -2,6 +2,7 @@
 //!
 //! Field names and meanings follow FKO's `flink-kubernetes-operator-api` (CRDs 1.10 and 1.15). With the
 //! feature `kube` the kinds can be watched through kube; a client never comes from here.
+#![warn(clippy::disallowed_methods, reason = "time and I/O come in as values")]
 
 mod deployment;
 #[cfg(feature = "kube")]

@@ -48,7 +48,7 @@ pub struct Setting {
 pub struct LayerError {
     /// Line number, from 1.
     pub line: usize,
-    /// The line's key part, never its value.
+    /// What stands where the key should; never a value, which may be a credential.
     pub text: String,
 }
 
@@ -66,7 +66,7 @@ pub fn parse_flat_file(text: &str) -> Result<BTreeMap<Key, String>, LayerError> 
         }
         let (key, value) = line.split_once(": ").map(|(key, value)| (key.trim(), value.trim())).unwrap_or_default();
         if key.is_empty() || value.is_empty() {
-            let text = line.split(':').next().unwrap_or_default().chars().take(80).collect();
+            let text = line.split([':', '=', ' ', '\t']).next().unwrap_or_default().chars().take(80).collect();
             return Err(LayerError { line: index + 1, text });
         }
         settings.insert(Key::from(key), value.to_owned());

@@ -2,6 +2,7 @@
 //! their spellings across versions, typed values, and layers with their origin.
 //!
 //! Pure: values in, values out; no clock, no I/O, no Kubernetes types.
+#![warn(clippy::disallowed_methods, reason = "time and I/O come in as values")]
 
 mod flatten;
 mod key;

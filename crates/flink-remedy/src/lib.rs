@@ -4,6 +4,7 @@
 
 mod check;
 mod input;
+pub mod reference;
 pub mod rules;
 pub mod run;
 

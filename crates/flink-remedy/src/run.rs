@@ -20,7 +20,7 @@ use tracing::{error, info};
 /// Flags of `flink-remedy run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
-    /// How far to go: Off, Advise (findings and Events), `NextDeploy` (fill what costs no restart), Apply (also restart
+    /// How far to go: Off, Advise (findings and Events), NextDeploy (fill what costs no restart), Apply (also restart
     /// a running, stable job once for its gaps, one job at a time)
     #[arg(long, default_value_t = Mode::NextDeploy)]
     mode: Mode,

@@ -1,5 +1,7 @@
 //! `flink-remedy check` as a user runs it: the built binary, files on disk, exit codes and what is printed.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code: a broken assumption ends the test")]
+
 mod support;
 
 use serde_json::{Value, json};
@@ -267,11 +269,12 @@ fn the_table_is_plain_text_without_whole_files() {
     let directory = Directory::new();
     directory.file("flink-conf.yaml", "");
     directory.file("log4j-console.properties", "rootLogger.level = DEBUG\n# the platform's own file\n");
-    let manifest = app().replace("name: app", "name: \"a\\e[31mpp\"");
+    let manifest = app().replace("name: app", "name: \"a\\e[31mpp\\n9 jobs checked\"");
     let ran = check(&["-", "--operator-config", directory.path()], &manifest);
     assert!(ran.out.contains("Gap      LOG001 log-level-not-info: "), "{}", ran.out);
     assert!(ran.out.contains("    + state.backend.incremental=true\n"), "{}", ran.out);
     assert!(!ran.out.contains("the platform's own file") && !ran.out.contains('\u{1b}'), "{}", ran.out);
+    assert!(ran.out.starts_with("FlinkDeployment default/a [31mpp 9 jobs checked, Flink"), "{}", ran.out);
     let json = check(&["-", "--operator-config", directory.path(), "-o", "json"], &app());
     let file = &jobs(&json)[0]["plan"]["fills"]["logConfiguration:log4j-console.properties"];
     assert!(file.as_str().unwrap().contains("the platform's own file"), "{file}");

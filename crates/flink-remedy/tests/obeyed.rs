@@ -1,5 +1,7 @@
 //! What `flink-remedy check` obeys beside the manifest's spec: annotations, namespaces, FKO's configuration.
 
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code: a broken assumption ends the test")]
+
 mod support;
 
 use serde_json::Value;

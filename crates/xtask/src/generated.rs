@@ -21,6 +21,8 @@ pub(crate) fn files(root: &Path) -> anyhow::Result<Vec<Generated>> {
     let mut files = vec![
         Generated { path: "docs/rules.md", text: format!("{NOTICE}{}", flink_remedy::rules::markdown()) },
         Generated { path: "docs/cli.md", text: format!("{NOTICE}{}", cli_docs::markdown()) },
+        Generated { path: "docs/events.md", text: format!("{NOTICE}{}", flink_remedy::reference::events()) },
+        Generated { path: "docs/metrics.md", text: format!("{NOTICE}{}", flink_remedy::reference::metrics()) },
     ];
     files.extend(readme(root)?);
     Ok(files)

@@ -3,6 +3,7 @@
 
 mod cli_docs;
 mod generated;
+mod layers;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -20,6 +21,8 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Gen(GenArgs),
+    /// Fail if a client or a runtime appears below the controller
+    Layers,
 }
 
 /// Write the generated files
@@ -31,8 +34,11 @@ struct GenArgs {
 }
 
 fn main() -> anyhow::Result<()> {
-    let Command::Gen(args) = Cli::parse().command;
-    generate(root(), args.check, &mut io::stdout().lock())
+    let mut out = io::stdout().lock();
+    match Cli::parse().command {
+        Command::Gen(args) => generate(root(), args.check, &mut out),
+        Command::Layers => layers::check(root(), &mut out),
+    }
 }
 
 /// The root of the workspace.
@@ -76,7 +82,10 @@ mod tests {
         std::fs::write(root.join("README.md"), "# Readme\n<!-- rules:begin -->\nold\n<!-- rules:end -->\nend\n")
             .unwrap();
         let error = generate(&root, true, &mut io::sink()).unwrap_err();
-        assert_eq!(error.to_string(), "not up to date: docs/rules.md, docs/cli.md, README.md; run `make gen`");
+        assert_eq!(
+            error.to_string(),
+            "not up to date: docs/rules.md, docs/cli.md, docs/events.md, docs/metrics.md, README.md; run `make gen`"
+        );
         generate(&root, false, &mut io::sink()).unwrap();
         generate(&root, true, &mut io::sink()).unwrap();
         let readme = std::fs::read_to_string(root.join("README.md")).unwrap();

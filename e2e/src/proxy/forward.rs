@@ -75,7 +75,11 @@ async fn answer(request: Request<Incoming>, client: Client, shared: Arc<Shared>)
         }
         Verdict::Forward | Verdict::ForwardThenDropConnection | Verdict::ForwardThenRun(_) => {}
     }
-    let Ok(response) = client.send(outgoing(parts, &info)).await else {
+    // Once on its way a request is carried out to its end, also when the client goes away meanwhile: the audit
+    // log says 504 of one that was broken off, whether it took effect or not.
+    let request = outgoing(parts, &info);
+    let sent = tokio::spawn(async move { client.send(request).await });
+    let Ok(Ok(response)) = sent.await else {
         settle(Outcome::Dropped);
         return Err(io::Error::other("the API server did not answer"));
     };
@@ -119,14 +123,18 @@ fn outgoing(mut parts: Parts, info: &RequestInfo) -> Request<Body> {
     Request::from_parts(parts, Body::from(info.body.clone()))
 }
 
-/// Passes the answer on as it comes, held back while the proxy is frozen.
+/// Passes the answer on as it comes, held back while the proxy is frozen and broken off when it is cut.
 fn incoming(response: Response<Body>, shared: Arc<Shared>) -> Response<AnswerBody> {
     let (mut parts, body) = response.into_parts();
     strip(&mut parts.headers);
-    let frames = stream::unfold((body, shared), |(mut body, shared)| async {
-        let frame = body.frame().await?.map_err(io::Error::other);
+    let cuts = shared.cuts.subscribe();
+    let frames = stream::unfold((body, cuts, shared), |(mut body, mut cuts, shared)| async {
+        let frame = tokio::select! {
+            frame = body.frame() => frame?.map_err(io::Error::other),
+            _ = cuts.changed() => Err(io::Error::other("cut by the test")),
+        };
         shared.thawed().await;
-        Some((frame, (body, shared)))
+        Some((frame, (body, cuts, shared)))
     });
     Response::from_parts(parts, StreamBody::new(frames).boxed_unsync())
 }

@@ -69,6 +69,7 @@ struct Shared {
     records: Mutex<Vec<Record>>,
     mutating: AtomicU64,
     frozen: watch::Sender<bool>,
+    cuts: watch::Sender<()>,
 }
 
 impl Shared {
@@ -108,6 +109,7 @@ impl Proxy {
             records: Mutex::default(),
             mutating: AtomicU64::new(0),
             frozen: watch::Sender::new(false),
+            cuts: watch::Sender::new(()),
         });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
         listener.set_nonblocking(true).expect("a socket can be non-blocking");
@@ -145,6 +147,11 @@ impl Proxy {
     /// What was held by [`freeze`](Self::freeze) goes on.
     pub fn thaw(&self) {
         self.shared.frozen.send_replace(false);
+    }
+
+    /// Breaks off every answer that is still on its way, which watches always are; what comes later passes.
+    pub fn cut(&self) {
+        self.shared.cuts.send_replace(());
     }
 
     /// How many mutating requests have come in; see [`RequestInfo::mutating`].

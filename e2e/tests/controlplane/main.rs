@@ -6,6 +6,8 @@
     reason = "this crate is test code: a broken assumption has to end the test with a message"
 )]
 
+mod crashes;
 mod fko;
 mod moments;
+mod process;
 mod support;

@@ -334,11 +334,12 @@ fn plan_of(note: &str) -> &str {
     hash
 }
 
-/// A stable stateless job whose metrics reporter is opted out of, held; the note that says so.
-async fn stateless_held(scene: &Scene) -> String {
+/// An operator that holds a stable stateless job whose metrics reporter is opted out of, and the note of that.
+async fn stateless_held(scene: &Scene, args: &[&str]) -> (Operator, String) {
     let job = annotated(with_mode(job("j"), "stateless"), OPT_OUT, "MET001");
     scene.create_stable(Fko::V1_15, job).await;
-    scene.note("j", "RemediationHeld", "stateless would start the job empty").await
+    let operator = scene.start(args).await;
+    (operator, scene.note("j", "RemediationHeld", "stateless would start the job empty").await)
 }
 
 /// Opens a further gap after the approved restart, sees it held though the approval still stands, and counts.
@@ -355,8 +356,7 @@ async fn frees_nothing_more(scene: &Scene, operator: &Operator) {
 #[tokio::test]
 async fn approval_of_now_frees_a_stateless_job_once() {
     let scene = Scene::new("approvenow").await;
-    let operator = scene.start(&APPLY).await;
-    stateless_held(&scene).await;
+    let operator = stateless_held(&scene, &APPLY).await.0;
     scene.merge("j", json!({ "metadata": { "annotations": { APPROVE: "now" } } })).await;
     scene.filled("j").await;
     frees_nothing_more(&scene, &operator).await;
@@ -365,8 +365,7 @@ async fn approval_of_now_frees_a_stateless_job_once() {
 #[tokio::test]
 async fn approval_of_the_plan_in_the_event_frees_a_stateless_job_once_and_another_plan_does_not() {
     let scene = Scene::new("approveplan").await;
-    let operator = scene.start(&[]).await;
-    let note = stateless_held(&scene).await;
+    let (operator, note) = stateless_held(&scene, &[]).await;
     scene.merge("j", json!({ "metadata": { "annotations": { APPROVE: "0123456789ab" } } })).await;
     scene.look_again(&operator, 1).await;
     assert!(scene.patches().is_empty(), "{:#?}", scene.patches());

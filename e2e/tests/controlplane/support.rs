@@ -149,7 +149,12 @@ subjects: [{{kind: ServiceAccount, name: {account}, namespace: {namespace}}}]
 
     /// What the operator's user wrote in this namespace, leases left out, in the order of the answers.
     pub(crate) fn writes(&self) -> Vec<AuditEntry> {
-        let query = self.plane.audit().query().since(self.mark).acting_user(OPERATOR).namespace(&self.namespace);
+        self.writes_since(self.mark)
+    }
+
+    /// The same, behind a mark.
+    pub(crate) fn writes_since(&self, mark: Mark) -> Vec<AuditEntry> {
+        let query = self.plane.audit().query().since(mark).acting_user(OPERATOR).namespace(&self.namespace);
         query.writes().filter(|entry| entry.resource != "leases").entries()
     }
 

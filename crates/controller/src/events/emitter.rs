@@ -195,7 +195,7 @@ impl Poster {
     }
 
     fn event(&self, name: &str, about: &About) -> Event {
-        let Notice { reason, kind, note, salt: _ } = &about.notice;
+        let Notice { reason, note, salt: _ } = &about.notice;
         Event {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
@@ -205,7 +205,7 @@ impl Poster {
             event_time: Some(MicroTime(Timestamp::now())),
             action: Some("Remediate".to_owned()),
             reason: Some(reason.as_str().to_owned()),
-            type_: Some(<&str>::from(kind).to_owned()),
+            type_: Some(reason.usual_type().to_string()),
             note: Some(note.clone()),
             regarding: Some(about.regarding.clone()),
             reporting_controller: Some(FIELD_MANAGER.to_owned()),
@@ -218,10 +218,10 @@ impl Poster {
 /// The same notice about the same object has the same name, so that the server knows what is said already,
 /// also to a replica that has just started.
 fn event_name(about: &About) -> String {
-    let Notice { reason, kind, note, salt } = &about.notice;
+    let Notice { reason, note, salt } = &about.notice;
     let uid = about.regarding.uid.as_deref().unwrap_or_default();
     let mut digest = Sha256::new();
-    for part in [uid, <&str>::from(kind), reason.as_str(), note, salt] {
+    for part in [uid, reason.usual_type().into(), reason.as_str(), note, salt] {
         digest.update(part.as_bytes());
         digest.update([0]);
     }

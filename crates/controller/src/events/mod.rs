@@ -31,7 +31,7 @@ pub enum Reason {
 }
 
 /// Normal or Warning.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, strum::IntoStaticStr, strum::Display)]
 pub enum EventType {
     /// All is as it should be.
     Normal,
@@ -44,8 +44,6 @@ pub enum EventType {
 pub struct Notice {
     /// Why.
     pub reason: Reason,
-    /// How bad.
-    pub kind: EventType,
     /// One sentence or a few, at most 1024 bytes; no secrets.
     pub note: String,
     /// Tells two notices with equal words apart, such as the same fill made twice.
@@ -83,6 +81,21 @@ impl Reason {
                 "An annotation under flink-remedy.dev/ cannot be read. The whole job counts as opted out until it is corrected."
             }
             Self::InvalidResource => "The spec cannot be judged. The note says which part and why.",
+        }
+    }
+
+    /// Every reason.
+    pub fn all() -> impl Iterator<Item = Self> {
+        <Self as strum::IntoEnumIterator>::iter()
+    }
+
+    /// The type of Events with this reason.
+    pub fn usual_type(self) -> EventType {
+        match self {
+            Self::Remediated | Self::RemediationHeld | Self::RemediationAdvised | Self::OptedOut => EventType::Normal,
+            Self::RemediationConflict | Self::RemediationFailed | Self::InvalidAnnotation | Self::InvalidResource => {
+                EventType::Warning
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use checklist::{Disruption, Filled, Holdings, Obedience, OptOut, Plan, Timing, V
 use flink_api::FlinkDeployment;
 use jiff::{SignedDuration, Timestamp};
 
-use super::{EventType, Notice, Reason};
+use super::{Notice, Reason};
 
 /// Longest note that the API accepts, in bytes (events.k8s.io/v1).
 const LONGEST_NOTE: usize = 1024;
@@ -27,7 +27,7 @@ pub fn notices(
     let mut notices = Vec::new();
     notices.extend(obedience.problems.iter().map(|problem| {
         let note = format!("{problem}. The whole job counts as opted out until it is corrected.");
-        notice(Reason::InvalidAnnotation, EventType::Warning, note)
+        notice(Reason::InvalidAnnotation, note)
     }));
     if obedience.problems.is_empty() && obedience.opt_out == OptOut::All {
         notices.push(opted_out(deployment, plan));
@@ -38,8 +38,8 @@ pub fn notices(
     notices
 }
 
-pub(crate) fn notice(reason: Reason, kind: EventType, note: String) -> Notice {
-    Notice { reason, kind, note: cut(note), salt: String::new() }
+pub(crate) fn notice(reason: Reason, note: String) -> Notice {
+    Notice { reason, note: cut(note), salt: String::new() }
 }
 
 fn opted_out(deployment: &FlinkDeployment, plan: &Plan) -> Notice {
@@ -49,7 +49,7 @@ fn opted_out(deployment: &FlinkDeployment, plan: &Plan) -> Notice {
         "Opted out by annotation {} on the job or its namespace{why}; {open} gaps stay open.",
         annotations::OPT_OUT
     );
-    notice(Reason::OptedOut, EventType::Normal, note)
+    notice(Reason::OptedOut, note)
 }
 
 /// The last change, told from the record on the object, so that a crash between change and Event loses nothing.
@@ -64,7 +64,7 @@ fn remediated(filled: &Filled) -> Notice {
     } else {
         fitted("Filled ", &values, &format!(". {cost} {HOW_TO_OPT_OUT}"))
     };
-    Notice { reason: Reason::Remediated, kind: EventType::Normal, note, salt: filled.at.to_string() }
+    Notice { reason: Reason::Remediated, note, salt: filled.at.to_string() }
 }
 
 fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
@@ -73,18 +73,15 @@ fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
     let all: Vec<String> = fills.into_iter().chain(leaving).collect();
     let hash = &plan.hash;
     match &plan.timing {
-        Timing::Now if dry_run => {
-            Some(notice(Reason::RemediationAdvised, EventType::Normal, fitted("Dry run, would fill ", &all, ".")))
-        }
+        Timing::Now if dry_run => Some(notice(Reason::RemediationAdvised, fitted("Dry run, would fill ", &all, "."))),
         Timing::Nothing | Timing::Now => None,
         Timing::Held(reason @ checklist::HoldReason::Advise) => Some(notice(
             Reason::RemediationAdvised,
-            EventType::Normal,
             fitted("Would fill ", &all, &format!(": {reason}. {HOW_TO_OPT_OUT}")),
         )),
         Timing::Held(reason) => {
             let rest = format!(". Held: {reason}. Plan {hash}. {HOW_TO_OPT_OUT}");
-            Some(notice(Reason::RemediationHeld, EventType::Normal, fitted("Would fill ", &all, &rest)))
+            Some(notice(Reason::RemediationHeld, fitted("Would fill ", &all, &rest)))
         }
         // What is right by default only is written down in passing; nobody need wait for it.
         Timing::NextDeploy if !plan.is_pressing() => None,
@@ -93,7 +90,7 @@ fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
                 ". Held: {}. Plan {hash}; approve it once by annotation flink-remedy.dev/approve. {HOW_TO_OPT_OUT}",
                 checklist::HoldReason::NextDeploy
             );
-            Some(notice(Reason::RemediationHeld, EventType::Normal, fitted("Would fill ", &all, &rest)))
+            Some(notice(Reason::RemediationHeld, fitted("Would fill ", &all, &rest)))
         }
     }
 }
@@ -118,7 +115,7 @@ fn advised(plan: &Plan, obedience: &Obedience) -> Option<Notice> {
     if all.is_empty() {
         return None;
     }
-    Some(notice(Reason::RemediationAdvised, EventType::Normal, fitted("A human must decide: ", &all, ".")))
+    Some(notice(Reason::RemediationAdvised, fitted("A human must decide: ", &all, ".")))
 }
 
 /// A list between head and tail, shortened so that the tail, which says what to do, always fits.

@@ -25,13 +25,8 @@ pub enum PlatformError {
         found: String,
     },
     /// A line of the flat file is no setting.
-    #[error("{FLINK_CONF}: line {line} is not of the form `key: value`: {key}")]
-    Flat {
-        /// Line number, from 1.
-        line: usize,
-        /// What stands where the key should.
-        key: String,
-    },
+    #[error("{FLINK_CONF}: {0}")]
+    Flat(#[from] LayerError),
     /// The YAML file is no YAML.
     #[error("{CONFIG_YAML}: {problem}")]
     Yaml {
@@ -54,28 +49,26 @@ pub enum PlatformError {
     },
 }
 
-/// Reads FKO's own configuration from its files by name, as FKO does: `flink-conf.yaml` if it is there,
-/// else `config.yaml`. Without a log file the platform has none.
+/// Reads FKO's own configuration from its files by name. Where both configuration files are there, as in the
+/// ConfigMap of FKO's chart, which of them FKO mounts is not to be seen: a setting in either counts, and
+/// `flink-conf.yaml` wins as it does for Flink. Without a log file the platform has none.
 ///
 /// # Errors
-/// Neither file is there, or the one that counts cannot be read.
+/// Neither file is there, or one cannot be read.
 pub fn platform_from_files(files: &BTreeMap<String, String>) -> Result<Platform, PlatformError> {
-    let settings = if let Some(text) = files.get(FLINK_CONF) {
-        parse_flat_file(text).map_err(|error| flat_error(&error))?
-    } else if let Some(text) = files.get(CONFIG_YAML) {
-        parse_config_yaml(text)?
-    } else {
+    if !files.contains_key(FLINK_CONF) && !files.contains_key(CONFIG_YAML) {
         let names: Vec<&str> = files.keys().map(String::as_str).collect();
         let found = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
         return Err(PlatformError::Missing { found });
-    };
+    }
+    let mut settings = BTreeMap::new();
+    if let Some(text) = files.get(CONFIG_YAML) {
+        settings = parse_config_yaml(text)?;
+    }
+    if let Some(text) = files.get(FLINK_CONF) {
+        settings.extend(parse_flat_file(text)?);
+    }
     Ok(Platform { layers: PlatformLayers::new(settings), log_file: files.get(LOG_FILE).cloned() })
-}
-
-/// The line without whatever may be its value.
-fn flat_error(error: &LayerError) -> PlatformError {
-    let key = error.text.split([' ', '\t', '=']).next().unwrap_or_default().to_owned();
-    PlatformError::Flat { line: error.line, key }
 }
 
 /// Flink reads this file by YAML 1.2's core schema (snakeyaml-engine): `yes`, `010` and `1_000` mean what
@@ -127,9 +120,10 @@ mod tests {
     }
 
     #[test]
-    fn the_flat_file_wins_over_the_yaml_file() {
-        let platform = read(&[(FLINK_CONF, "a: flat\n"), (CONFIG_YAML, "a: yaml\n"), (LOG_FILE, "x")]).unwrap();
-        assert_eq!(effective(&platform), pairs(&[("a", "flat")]));
+    fn a_setting_in_either_file_counts_and_the_flat_file_wins() {
+        let files = [(FLINK_CONF, "a: flat\nb: flat\n"), (CONFIG_YAML, "a: yaml\nc: yaml\n"), (LOG_FILE, "x")];
+        let platform = read(&files).unwrap();
+        assert_eq!(effective(&platform), pairs(&[("a", "flat"), ("b", "flat"), ("c", "yaml")]));
         assert_eq!(platform.log_file.as_deref(), Some("x"));
     }
 

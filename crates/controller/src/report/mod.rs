@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use crate::error::Error;
-use crate::events::{About, EventType, Notice, Reason, notice, notices};
+use crate::events::{About, Notice, Reason, notice, notices};
 use crate::reconcile::apply::{Applied, ApplyError};
 use crate::reconcile::{Context, Look, Outcome};
 
@@ -53,7 +53,7 @@ pub(crate) fn report(
 pub(crate) fn invalid(context: &Context, deployment: &FlinkDeployment, why: &str) {
     let note = format!("Not judged: {why}.");
     context.metrics.forget(deployment.uid());
-    say(context, deployment, notice(Reason::InvalidResource, EventType::Warning, note));
+    say(context, deployment, notice(Reason::InvalidResource, note));
 }
 
 /// Says that a change did not land.
@@ -62,17 +62,14 @@ pub(crate) fn failed(context: &Context, deployment: &FlinkDeployment, error: &Er
     let said = match error {
         ApplyError::Conflict { .. } => notice(
             Reason::RemediationConflict,
-            EventType::Warning,
             format!(
                 "Nothing filled: {error}. To let us fill it, take the field out of that manager's manifest; to keep it, opt out."
             ),
         ),
-        ApplyError::NotAMap => notice(Reason::InvalidResource, EventType::Warning, format!("Nothing filled: {error}.")),
-        ApplyError::Forbidden(_) | ApplyError::Rejected { .. } => notice(
-            Reason::RemediationFailed,
-            EventType::Warning,
-            format!("Nothing filled: {error}. It is tried again, later each time."),
-        ),
+        ApplyError::NotAMap => notice(Reason::InvalidResource, format!("Nothing filled: {error}.")),
+        ApplyError::Forbidden(_) | ApplyError::Rejected { .. } => {
+            notice(Reason::RemediationFailed, format!("Nothing filled: {error}. It is tried again, later each time."))
+        }
         ApplyError::Stale(_) | ApplyError::Gone | ApplyError::Unavailable(_) | ApplyError::NotLeader(_) => return,
     };
     say(context, deployment, said);

@@ -96,10 +96,10 @@ pub(crate) fn check(
     let input = Input::read(&args.paths, stdin);
     let judged = judge_all(&input, &platform, args.mode);
     for warning in &judged.warnings {
-        writeln!(err, "warning: {warning}")?;
+        writeln!(err, "warning: {}", harmless(warning))?;
     }
     for error in input.errors.iter().chain(&judged.errors) {
-        writeln!(err, "error: {error}")?;
+        writeln!(err, "error: {}", harmless(&error.to_string()))?;
     }
     let errors = input.errors.len() + judged.errors.len();
     if judged.jobs.is_empty() && errors == 0 {
@@ -138,6 +138,11 @@ fn judge_all(input: &Input, platform: &Platform, mode: Mode) -> Judged {
         }
     }
     judged
+}
+
+/// Text that may quote a manifest, without what would steer a terminal; its own lines stay.
+fn harmless(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
 }
 
 fn exit_code(fail_on: FailOn, jobs: &[report::Job], errors: usize) -> ExitCode {

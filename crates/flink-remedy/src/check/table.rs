@@ -99,7 +99,7 @@ fn plural(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
 }
 
-/// Text from manifests without what would steer a terminal.
+/// Text from manifests on one line, without what would steer a terminal.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    super::harmless(text).replace('\n', " ")
 }

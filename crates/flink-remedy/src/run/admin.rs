@@ -25,7 +25,7 @@ struct Admin {
 }
 
 /// Serves until the process ends.
-pub fn serve(
+pub(super) fn serve(
     listener: TcpListener,
     controller: &Controller,
     log: LogLevel,

@@ -4,7 +4,7 @@ use kube::config::InferConfigError;
 use kube::{Client, Config};
 
 /// A watch is silent for minutes; a server that is silent for longer than a watch lasts (290 s) is gone.
-const SILENCE: Duration = Duration::from_secs(300);
+const SILENCE: Duration = Duration::from_mins(5);
 const CONNECT: Duration = Duration::from_secs(10);
 /// Header by which a request acts as somebody else (Kubernetes authentication, user impersonation).
 const IMPERSONATE: &str = "impersonate-user";
@@ -24,11 +24,13 @@ pub enum ClientError {
 }
 
 /// A client of the cluster that we run in or that the kubeconfig names.
-pub async fn connect(act_as: Option<&str>) -> Result<Client, ClientError> {
+pub(super) async fn connect(act_as: Option<&str>) -> Result<Client, ClientError> {
     let mut config = Config::infer().await.map_err(|error| ClientError::NoCluster(Box::new(error)))?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
     config.write_timeout = Some(CONNECT);
+    // Every caller has its own, bounded way to try again, which a second one below would hide.
+    config.default_retry = false;
     if let Some(account) = act_as {
         let user = user(account).ok_or_else(|| ClientError::NoServiceAccount(account.to_owned()))?;
         let value = user.parse().map_err(|_| ClientError::NoServiceAccount(account.to_owned()))?;

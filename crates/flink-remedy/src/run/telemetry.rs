@@ -6,10 +6,10 @@ use super::{LogFormat, RunError};
 
 /// Changes what is logged while the process runs.
 #[derive(Clone)]
-pub struct LogLevel(reload::Handle<EnvFilter, Registry>);
+pub(super) struct LogLevel(reload::Handle<EnvFilter, Registry>);
 
 /// Starts logging to standard error.
-pub fn start(format: LogFormat, filter: &str) -> Result<LogLevel, RunError> {
+pub(super) fn start(format: LogFormat, filter: &str) -> Result<LogLevel, RunError> {
     let (filter, handle) = reload::Layer::new(parse(filter)?);
     let lines = match format {
         LogFormat::Text => fmt::layer().with_ansi(false).with_writer(std::io::stderr).boxed(),
@@ -25,7 +25,7 @@ fn parse(filter: &str) -> Result<EnvFilter, RunError> {
 
 impl LogLevel {
     /// Logs by this filter from now on.
-    pub fn set(&self, filter: &str) -> Result<(), RunError> {
+    pub(super) fn set(&self, filter: &str) -> Result<(), RunError> {
         let filter = parse(filter)?;
         self.0.reload(filter).map_err(|error| RunError::LogLevel(error.to_string()))
     }

@@ -1,5 +1,6 @@
 //! The built binary, manifests and directories for the tests of the command line.
 #![allow(dead_code, reason = "each test file uses a part")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "test code: a broken assumption ends the test")]
 
 use std::io::Write;
 use std::path::PathBuf;

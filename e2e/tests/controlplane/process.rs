@@ -1,0 +1,339 @@
+//! The process as Kubernetes runs it: it writes only while it surely leads, ends cleanly, and outlives faults.
+
+use std::time::{Duration, Instant};
+
+use e2e::proxy::{hold_first, hook};
+use e2e::{Operator, Proxy, RequestInfo, Verdict, apply, apply_yaml, await_condition};
+use futures::{StreamExt as _, stream};
+use hyper::{Method, StatusCode};
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::fko::Fko;
+use crate::support::{PATIENCE, Scene, annotated, job, looks, operator_config, record, with_mode};
+
+const SHORT: [&str; 2] = ["--lease-duration", "3"];
+
+fn is_patch(request: &RequestInfo) -> bool {
+    request.method == Method::PATCH && request.resource == "flinkdeployments"
+}
+
+async fn leads(operator: &Operator) {
+    await_condition("the operator to lead", PATIENCE, async || {
+        operator.metric("flink_remedy_leader").await.filter(|leader| *leader > 0.0)
+    })
+    .await;
+}
+
+async fn behind(scene: &Scene, proxy: &Proxy, args: &[&str]) -> Operator {
+    let operator = Operator::start(&scene.options_via(&proxy.server(), args).await);
+    operator.wait_ready().await;
+    operator
+}
+
+/// That these jobs, and no others, were patched, each once.
+fn assert_each_patched_once(scene: &Scene, jobs: &[&str]) {
+    let mut patched: Vec<_> = scene.patches().into_iter().map(|patch| patch.name).collect();
+    patched.sort();
+    assert_eq!(patched, jobs);
+}
+
+/// Ends a process that may be the leader and has something in progress; its exit code.
+async fn exit_code(operator: &Operator) -> Option<i32> {
+    operator.wait_exit(PATIENCE).await.expect("it ends by itself").code()
+}
+
+async fn fleet(scene: &Scene) {
+    let jobs = (0..100).map(|n| {
+        let name = format!("job-{n:03}");
+        match n % 5 {
+            0 => (true, with_mode(job(&name), "stateless")),
+            1 => (false, annotated(job(&name), "flink-remedy.dev/opt-out", "true")),
+            _ => (false, job(&name)),
+        }
+    });
+    stream::iter(jobs)
+        .for_each_concurrent(16, |(running, job)| async move {
+            if running {
+                scene.create_stable(Fko::V1_15, job).await;
+            } else {
+                scene.create(job).await;
+            }
+        })
+        .await;
+}
+
+/// The right to follow a Flink operator's configuration in the test's namespace, which nobody else follows.
+async fn own_operator_config(scene: &Scene) -> String {
+    let namespace = &scene.namespace;
+    let yaml = format!(
+        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: config, namespace: {namespace}}},
+          rules: [{{apiGroups: [''], resources: [configmaps], resourceNames: [flink-operator-config], verbs: [get, list, watch]}}]}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: config, namespace: {namespace}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: config}}
+subjects: [{{kind: ServiceAccount, name: flink-remedy, namespace: flink-remedy}}]
+"
+    );
+    apply_yaml(&scene.admin, &yaml).await;
+    apply(&scene.admin, operator_config(namespace, "")).await;
+    format!("{namespace}/flink-operator-config")
+}
+
+#[tokio::test]
+async fn a_settled_fleet_is_never_written_however_often_it_is_looked_at() {
+    let scene = Scene::new("fleet").await;
+    let config = own_operator_config(&scene).await;
+    fleet(&scene).await;
+    let operator = scene.start(&["--operator-config", &config]).await;
+    await_condition("every job to be told of", PATIENCE * 2, async || match scene.events().await.len() {
+        100 => Ok(()),
+        count => Err(count),
+    })
+    .await;
+    scene.look_again(&operator, 100).await;
+    let (mark, before) = (scene.plane.audit().mark(), looks(&operator).await);
+    for round in 0..10 {
+        let seen = looks(&operator).await;
+        // A change of the platform's configuration that concerns no rule.
+        apply(&scene.admin, operator_config(&scene.namespace, &format!("blob.server.port: \"{}\"", 7000 + round))).await;
+        await_condition("every job to be judged anew", PATIENCE, async || {
+            let now = looks(&operator).await;
+            if now >= seen + 100.0 { Ok(()) } else { Err(now - seen) }
+        })
+        .await;
+        scene.look_again(&operator, 100).await;
+    }
+    assert!(looks(&operator).await >= before + 2000.0);
+    assert_eq!(operator.terminate().await.code(), Some(0), "{}", operator.logs());
+    let written: Vec<_> = scene.writes_since(mark).into_iter().map(|write| (write.verb, write.uri)).collect();
+    assert!(written.is_empty(), "{written:#?}");
+    assert_eq!(scene.patches().len(), 60);
+}
+
+/// When the server got the first change of the lease that this holder made, and the last.
+fn lease_held(scene: &Scene, holder: &str) -> (Timestamp, Timestamp) {
+    let changes = scene.audited().into_iter().filter(|entry| {
+        entry.resource == "leases"
+            && entry.is_write()
+            && entry.code < 300
+            && entry.request_object["spec"]["holderIdentity"].as_str().is_some_and(|id| id.starts_with(holder))
+    });
+    let times: Vec<Timestamp> = changes.map(|entry| entry.received.parse().expect("RFC 3339")).collect();
+    (*times.first().expect("it led"), *times.last().expect("it led"))
+}
+
+#[tokio::test]
+async fn only_the_leader_writes_and_a_killed_one_is_replaced_within_the_lease() {
+    let scene = Scene::new("leader").await;
+    let (front, back) = (Proxy::start(scene.plane), Proxy::start(scene.plane));
+    let first = behind(&scene, &front, &["--lease-duration", "3", "--identity", "first"]).await;
+    leads(&first).await;
+    let second = behind(&scene, &back, &["--lease-duration", "3", "--identity", "second"]).await;
+    for name in ["a", "b"] {
+        scene.create(job(name)).await;
+    }
+    for name in ["a", "b"] {
+        scene.filled(name).await;
+        scene.note(name, "Remediated", "").await;
+    }
+    assert_eq!(back.mutating(), 0, "a replica that does not lead wrote");
+    assert_eq!(second.metric("flink_remedy_leader").await, Some(0.0));
+    first.kill9();
+    for name in ["c", "d"] {
+        scene.create(job(name)).await;
+    }
+    for name in ["c", "d"] {
+        scene.filled(name).await;
+        scene.note(name, "Remediated", "").await;
+    }
+    let idle = lease_held(&scene, "second").0.duration_since(lease_held(&scene, "first").1);
+    // Not before the lease has run out by the second's own clock, and soon after; it looks every 0.4 s.
+    assert!(idle > SignedDuration::from_secs(3) && idle < SignedDuration::from_secs(6), "{idle}");
+    scene.settle(&second, 4).await;
+    assert_each_patched_once(&scene, &["a", "b", "c", "d"]);
+    assert_eq!(scene.events().await.len(), 4);
+}
+
+#[tokio::test]
+async fn asked_to_end_it_finishes_its_write_and_hands_the_lease_over_at_once() {
+    let scene = Scene::new("sigterm").await;
+    let (held, gate) = hold_first(is_patch);
+    let proxy = Proxy::with_hook(scene.plane, held);
+    // Another replica would wait for half a minute if the lease were only left to expire.
+    let first = behind(&scene, &proxy, &["--lease-duration", "30"]).await;
+    leads(&first).await;
+    let second = scene.start(&["--lease-duration", "30"]).await;
+    scene.create(job("j")).await;
+    gate.reached().await;
+    let start = Instant::now();
+    let ended = async {
+        let status = first.terminate().await;
+        assert_eq!(status.code(), Some(0), "{}", first.logs());
+    };
+    let opened = async {
+        await_condition("the signal to be taken", PATIENCE, async || {
+            first.logs().contains("finishing what is in progress").then_some(())
+        })
+        .await;
+        gate.open();
+    };
+    futures::join!(ended, opened);
+    leads(&second).await;
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
+    scene.note("j", "Remediated", "").await;
+    scene.settle(&second, 1).await;
+    assert_each_patched_once(&scene, &["j"]);
+}
+
+#[tokio::test]
+async fn with_the_api_frozen_past_the_deadline_it_ends_and_its_held_write_never_lands() {
+    let scene = Scene::new("frozen").await;
+    let (held, gate) = hold_first(is_patch);
+    let proxy = Proxy::with_hook(scene.plane, held);
+    let operator = behind(&scene, &proxy, &SHORT).await;
+    scene.create(job("j")).await;
+    gate.reached().await;
+    proxy.freeze();
+    gate.open();
+    assert_eq!(exit_code(&operator).await, Some(1), "{}", operator.logs());
+    assert!(operator.logs().contains("could not be renewed before its deadline"), "{}", operator.logs());
+    let last_renewal = lease_held(&scene, "flink-remedy").1;
+    proxy.thaw();
+    // By another way in, so that whatever the proxy still held would have come first.
+    let next = scene.start(&SHORT).await;
+    scene.filled("j").await;
+    scene.note("j", "Remediated", "").await;
+    scene.settle(&next, 1).await;
+    assert_each_patched_once(&scene, &["j"]);
+    let patch: Timestamp = scene.patches()[0].received.parse().expect("RFC 3339");
+    assert!(patch.duration_since(last_renewal) > SignedDuration::from_secs(3), "the write held by the first landed");
+    assert_eq!(proxy.count(is_patch), 1);
+}
+
+#[tokio::test]
+async fn no_write_comes_later_than_the_renew_deadline_after_the_last_renewal() {
+    let scene = Scene::new("deadline").await;
+    let proxy = Proxy::start(scene.plane);
+    let operator = behind(&scene, &proxy, &SHORT).await;
+    leads(&operator).await;
+    // From now on the lease is not renewed, while everything else works.
+    proxy.set_hook(hook(async |request| {
+        if request.resource == "leases" && request.is_mutating() {
+            std::future::pending::<()>().await;
+        }
+        Verdict::Forward
+    }));
+    let mut created = 0;
+    while operator.try_exit().is_none() {
+        assert!(created < 1000, "it still runs: {}", operator.logs());
+        scene.create(job(&format!("job-{created}"))).await;
+        created += 1;
+    }
+    assert_eq!(exit_code(&operator).await, Some(1), "{}", operator.logs());
+    let renewed = lease_held(&scene, "flink-remedy").1;
+    let since = |received: &str| received.parse::<Timestamp>().expect("RFC 3339").duration_since(renewed);
+    let late: Vec<_> = scene.writes().iter().map(|write| since(&write.received)).collect();
+    let last = late.iter().max().expect("it wrote while it led");
+    assert!(*last > SignedDuration::from_millis(500), "it stopped writing long before it had to: {last}");
+    // The deadline is two thirds of the lease; a request sent just before it may take a moment to arrive.
+    assert!(*last < SignedDuration::from_millis(2500), "a write {last} after the last renewal");
+}
+
+#[tokio::test]
+async fn a_paused_leader_that_wakes_after_another_took_over_writes_nothing_more() {
+    let scene = Scene::new("paused").await;
+    let proxy = Proxy::start(scene.plane);
+    let first = behind(&scene, &proxy, &SHORT).await;
+    leads(&first).await;
+    let second = scene.start(&SHORT).await;
+    first.pause();
+    leads(&second).await;
+    let before = proxy.mutating();
+    // Work that the first will find in its watch when it wakes; the second does not get to it, so that
+    // nothing but its own fence keeps the first from it.
+    second.pause();
+    for name in ["a", "b", "c"] {
+        scene.create(job(name)).await;
+    }
+    first.resume();
+    assert_eq!(exit_code(&first).await, Some(1), "{}", first.logs());
+    assert_eq!(proxy.mutating(), before, "{}", first.logs());
+    assert!(scene.patches().is_empty());
+}
+
+#[tokio::test]
+async fn a_failing_server_is_asked_again_and_each_job_is_patched_once() {
+    let scene = Scene::new("failing").await;
+    scene.create(job("j")).await;
+    let failures = [
+        (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
+        (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
+        (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
+    ];
+    let proxy = Proxy::start(scene.plane);
+    let seen = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeMap::<String, usize>::new()));
+    // Each kind of request fails once in each way; leases do not, or the process would rightly end.
+    proxy.set_hook(hook({
+        let seen = seen.clone();
+        move |request: std::sync::Arc<RequestInfo>| {
+            let kind = format!("{} {}", request.method, request.resource);
+            let mut seen = seen.lock().expect("no test panics with it");
+            let count = seen.entry(kind).or_default();
+            let failure = if request.resource == "leases" { None } else { failures.get(*count) };
+            *count += 1;
+            let verdict = failure.map(|(status, reason)| Verdict::refuse(*status, reason, "made up by the test"));
+            async move { verdict.unwrap_or(Verdict::Forward) }
+        }
+    }));
+    let operator = behind(&scene, &proxy, &[]).await;
+    scene.note("j", "Remediated", "").await;
+    scene.settle(&operator, 1).await;
+    assert_each_patched_once(&scene, &["j"]);
+    assert_eq!(scene.events().await.len(), 1);
+    let seen = seen.lock().expect("no test panics with it").clone();
+    for kind in ["PATCH flinkdeployments", "GET flinkdeployments", "GET namespaces", "GET configmaps", "POST events"] {
+        assert!(seen.get(kind).is_some_and(|count| *count > failures.len()), "{kind} did not fail: {seen:?}");
+    }
+}
+
+#[tokio::test]
+async fn cut_watches_are_taken_up_again_with_nothing_lost_and_nothing_twice() {
+    let scene = Scene::new("cut").await;
+    let proxy = Proxy::start(scene.plane);
+    let operator = behind(&scene, &proxy, &[]).await;
+    scene.create(job("a")).await;
+    scene.filled("a").await;
+    // What happens while there is no watch is found afterwards, also when the server has forgotten the place.
+    let gone = json!({ "type": "ERROR", "object": { "kind": "Status", "apiVersion": "v1", "status": "Failure",
+        "reason": "Expired", "code": 410, "message": "too old resource version" } });
+    for (name, verdict) in [("b", None), ("c", Some(gone))] {
+        let watches = |request: &RequestInfo| request.is_watch() && request.resource == "flinkdeployments";
+        let (before, held) = (proxy.count(watches), hold_first(watches));
+        let gate = held.1.clone();
+        let (hold, once) = (held.0, std::sync::Arc::new(std::sync::Mutex::new(verdict)));
+        proxy.set_hook(hook(move |request| {
+            let (hold, once) = (hold.clone(), once.clone());
+            async move {
+                let held = hold(request.clone()).await;
+                let gone = if watches(&request) { once.lock().expect("no panic").take() } else { None };
+                gone.map_or(held, |body| Verdict::Respond(StatusCode::OK, body))
+            }
+        }));
+        proxy.cut();
+        gate.reached().await;
+        scene.create(job(name)).await;
+        gate.open();
+        scene.filled(name).await;
+        assert!(proxy.count(watches) > before);
+    }
+    for name in ["a", "b", "c"] {
+        scene.note(name, "Remediated", "").await;
+    }
+    assert!(record(&scene.job("c").await).is_object());
+    scene.settle(&operator, 3).await;
+    assert_each_patched_once(&scene, &["a", "b", "c"]);
+    assert_eq!(scene.events().await.len(), 3);
+}
