@@ -46,7 +46,8 @@ pub(crate) fn check(root: &Path, out: &mut impl Write) -> anyhow::Result<()> {
             .output()
             .context("cargo tree")?;
         ensure!(tree.status.success(), "cargo tree: {}", String::from_utf8_lossy(&tree.stderr).trim());
-        let found = forbidden(&String::from_utf8_lossy(&tree.stdout));
+        let lines = String::from_utf8_lossy(&tree.stdout);
+        let found = forbidden(&lines);
         ensure!(found.is_empty(), "{krate} must stay pure, but it depends on {}", found.join(", "));
     }
     writeln!(out, "{} are pure", PURE.join(", "))?;
