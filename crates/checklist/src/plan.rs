@@ -160,7 +160,8 @@ fn timing(plan: &Plan, moment: Moment, mode: Mode, holdings: &Holdings) -> Timin
         Moment::Free(_) => Timing::Now,
         Moment::Stable | Moment::NeedsApproval(_) if !plan.restarts || approved => Timing::Now,
         Moment::Blocked(reason) | Moment::NeedsApproval(reason) => Timing::Held(reason),
-        Moment::Stable if !plan.leaving.is_empty() => Timing::Held(HoldReason::OwnerTookOver),
+        // What leaves rides along with a gap's restart; it is not worth one of its own.
+        Moment::Stable if !plan.closes_gap => Timing::Held(HoldReason::OwnerTookOver),
         Moment::Stable if plan.fills.keys().any(|target| holdings.removed.contains(target)) => {
             Timing::Held(HoldReason::Removed)
         }

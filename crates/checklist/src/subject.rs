@@ -118,3 +118,58 @@ fn set_built_ins(conf: &mut EffectiveConf, spec: &FlinkDeploymentSpec, version: 
     }
     conf.set_built_in(&CHECKPOINT_RETENTION, version, "RETAIN_ON_CANCELLATION");
 }
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn subject(spec: &serde_json::Value) -> Result<Subject, SubjectError> {
+        let deployment = json!({"metadata": {"name": "a", "namespace": "shop"}, "spec": spec});
+        Subject::new(&serde_json::from_value(deployment).unwrap(), &Platform::stock())
+    }
+
+    #[test]
+    fn a_target_has_a_value_in_any_spelling_of_any_version() {
+        let subject = subject(&json!({
+            "flinkVersion": "v1_16",
+            "flinkConfiguration": {"execution": {"checkpointing.incremental": false}, "a.b": "1"},
+            "logConfiguration": {"logback-console.xml": ""},
+            "podTemplate": {"metadata": {"annotations": {"k": "v"}}},
+        }))
+        .unwrap();
+        let has = |target: &str| subject.has(&target.parse().unwrap());
+        assert!(has("state.backend.incremental") && has("a.b"));
+        assert!(has("logConfiguration:log4j-console.properties") && has("podTemplate.metadata.annotations:k"));
+        assert!(!has("state.backend") && !has("a") && !has("podTemplate.metadata.annotations:l"));
+        assert_eq!(subject.containers, BTreeSet::from([Key::from("execution")]));
+    }
+
+    #[test]
+    fn fko_sets_an_interval_and_a_retention_where_nobody_did() {
+        let built_in = |job: &serde_json::Value, key: &str| {
+            let conf = subject(&json!({"flinkVersion": "v1_20", "job": job})).unwrap().conf;
+            conf.get(key).map(|setting| setting.value.clone())
+        };
+        let (interval, retention) =
+            ("execution.checkpointing.interval", "execution.checkpointing.externalized-checkpoint-retention");
+        assert_eq!(built_in(&json!({"upgradeMode": "last-state"}), interval).as_deref(), Some("5 min"));
+        assert_eq!(built_in(&json!({"upgradeMode": "savepoint"}), interval), None);
+        assert_eq!(built_in(&json!({}), retention).as_deref(), Some("RETAIN_ON_CANCELLATION"));
+        assert_eq!(built_in(&serde_json::Value::Null, retention), None);
+    }
+
+    #[test]
+    fn what_is_no_deployment_is_named() {
+        for (spec, named) in [
+            (json!({}), "flinkVersion is missing"),
+            (json!({"flinkVersion": "1.20"}), "of the form v1_20"),
+            (json!({"flinkVersion": "v1_20", "flinkConfiguration": "a: 1"}), "spec.flinkConfiguration must be a map"),
+            (json!({"flinkVersion": "v1_20", "job": {"upgradeMode": "sideways"}}), "sideways"),
+        ] {
+            let error = subject(&spec).unwrap_err().to_string();
+            assert!(error.contains(named), "{error}");
+        }
+    }
+}

@@ -106,7 +106,7 @@ impl Controller {
         let lease = &self.settings.lease;
         let (emitter, events) =
             Emitter::new(self.client.clone(), fence.clone(), lease.identity.clone(), self.metrics.clone());
-        let (queues, receivers): (Vec<Queue>, Vec<_>) = self.stores.iter().map(|_| mpsc::unbounded_channel()).unzip();
+        let queues: Vec<Queue> = self.stores.iter().map(|_| Queue::default()).collect();
         let backoff = Arc::new(Backoff::default());
         let gone = Gone { backoff: backoff.clone(), said: events.said(), metrics: self.metrics.clone() };
         let targets = self.settings.watch_namespaces.iter().cloned().map(Some).chain(std::iter::repeat(None));
@@ -135,17 +135,14 @@ impl Controller {
             dry_run: self.settings.dry_run,
         });
         let mut elector = Elector::new(self.client, lease.clone(), fence);
-        let loops = Loops {
-            context,
-            queued: receivers,
-            queues,
-            emitter,
-            concurrency: self.settings.concurrency,
-            stop: stop.clone(),
-        };
+        let loops = Loops { context, queues, emitter, concurrency: self.settings.concurrency, stop: stop.clone() };
         let ready = self.ready;
+        let mut stopped = stop.clone();
         let lead = async move {
-            caches.filled().await;
+            tokio::select! {
+                () = caches.filled() => {}
+                _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+            }
             ready.send_replace(true);
             lead(&mut elector, loops, caches, stop.clone()).await
         };
@@ -208,7 +205,6 @@ impl Caches {
 /// What only the leader runs.
 struct Loops {
     context: Arc<Context>,
-    queued: Vec<mpsc::UnboundedReceiver<ObjectRef<FlinkDeployment>>>,
     queues: Vec<Queue>,
     emitter: Emitter,
     concurrency: u16,
@@ -262,7 +258,8 @@ async fn finish(elector: &mut Elector, work: &mut Parts) {
 impl Loops {
     fn start(self, caches: Caches) -> Parts {
         let mut work = Parts::new();
-        let Self { context, queued, queues, emitter, concurrency, stop } = self;
+        let Self { context, queues, emitter, concurrency, stop } = self;
+        let opened: Vec<_> = queues.iter().map(Queue::open).collect();
         enqueue(context.jobs.all().map(|job| ObjectRef::from_obj(&*job)), &queues);
         let platform = caches.platform;
         let bulk = look_again_on_change(platform, context.jobs.clone(), queues);
@@ -273,7 +270,7 @@ impl Loops {
                 _ = stopped.wait_for(|stop| *stop) => Ok(()),
             }
         });
-        for (store, queued) in caches.stores.into_iter().zip(queued) {
+        for (store, queued) in caches.stores.into_iter().zip(opened) {
             work.spawn(loop_over(store, queued, context.clone(), concurrency, stop.clone()));
         }
         drop(context);

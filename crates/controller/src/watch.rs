@@ -1,6 +1,7 @@
 //! The watches: they fill the caches and say which jobs deserve a look.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, OnceLock};
 
 use flink_api::FlinkDeployment;
 use futures::{Stream, StreamExt, pin_mut};
@@ -17,8 +18,26 @@ use tracing::{error, warn};
 use crate::jobs::Jobs;
 use crate::reconcile::trigger::digest;
 
-/// Asks for a look at a job; one queue for each watched namespace.
-pub(crate) type Queue = mpsc::UnboundedSender<ObjectRef<FlinkDeployment>>;
+/// Asks for looks at the jobs of one watched namespace. Closed until this process leads: whoever begins to lead
+/// looks at everything, and a queue that nobody reads would grow for ever.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Queue(Arc<OnceLock<mpsc::UnboundedSender<ObjectRef<FlinkDeployment>>>>);
+
+impl Queue {
+    /// Opens the queue, once; what is asked for from now on comes out of the receiver.
+    pub(crate) fn open(&self) -> mpsc::UnboundedReceiver<ObjectRef<FlinkDeployment>> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let _ = self.0.set(sender);
+        receiver
+    }
+
+    fn ask(&self, job: ObjectRef<FlinkDeployment>) {
+        if let Some(sender) = self.0.get() {
+            // The receiver goes only when the process ends.
+            let _ = sender.send(job);
+        }
+    }
+}
 
 /// Told when a job is gone, so that nothing about it is kept.
 pub(crate) trait Forget: Send + Sync {
@@ -77,8 +96,7 @@ async fn follow(
 fn changed(job: &FlinkDeployment, digests: &mut HashMap<String, u64>, queue: &Queue) {
     let digest = digest(job);
     if digests.insert(job.uid().to_owned(), digest) != Some(digest) {
-        // Nobody listens while another replica leads; whoever begins to lead looks at everything.
-        let _ = queue.send(ObjectRef::from_obj(job));
+        queue.ask(ObjectRef::from_obj(job));
     }
 }
 
@@ -116,7 +134,7 @@ pub(crate) async fn namespaces(
 pub(crate) fn enqueue(jobs: impl Iterator<Item = ObjectRef<FlinkDeployment>>, queues: &[Queue]) {
     for job in jobs {
         for queue in queues {
-            let _ = queue.send(job.clone());
+            queue.ask(job.clone());
         }
     }
 }

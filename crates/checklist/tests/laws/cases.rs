@@ -138,11 +138,12 @@ fn logs() -> impl Strategy<Value = (Option<&'static str>, Option<(&'static str, 
     (select(platform), select(own))
 }
 
+fn status(lifecycle: &str, job: &str) -> Value {
+    json!({"lifecycleState": lifecycle, "jobManagerDeploymentStatus": "READY", "jobStatus": {"state": job},
+           "observedGeneration": 7, "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": "{}"}})
+}
+
 fn statuses() -> impl Strategy<Value = Value> {
-    let status = |lifecycle: &str, job: &str| {
-        json!({"lifecycleState": lifecycle, "jobManagerDeploymentStatus": "READY", "jobStatus": {"state": job},
-               "observedGeneration": 7, "reconciliationStatus": {"state": "DEPLOYED", "lastReconciledSpec": "{}"}})
-    };
     select(vec![
         Value::Null,
         json!({"lifecycleState": "CREATED"}),
@@ -253,6 +254,13 @@ impl Case {
         if !self.status.is_null() {
             object["status"] = self.status.clone();
         }
+        object
+    }
+
+    /// The object while its job runs, stable and with its spec acted on.
+    pub(crate) fn running(&self, shape: Shape) -> Value {
+        let mut object = self.object(shape);
+        object["status"] = status("STABLE", "RUNNING");
         object
     }
 

@@ -190,7 +190,7 @@ proptest! {
     fn what_is_right_by_default_restarts_nothing(case in any_case(), approved in any::<bool>()) {
         let mut obedience = case.obedience();
         obedience.approval = approved.then_some(checklist::Approval::Now);
-        let plan = case.plan(RULES, &case.object(Shape::Nested), &obedience);
+        let plan = case.plan(RULES, &case.running(Shape::Nested), &obedience);
         if plan.timing == Timing::Now && plan.restarts {
             let gaps: Vec<&str> = plan.findings.iter().filter(|f| f.judgement.verdict == Verdict::Gap).map(|f| f.rule.code).collect();
             prop_assert!(plan.fills.values().all(|fill| gaps.contains(&fill.rule)));

@@ -175,7 +175,8 @@ fn blind_means_still() {
 fn the_mode_bounds_what_is_done() {
     let undeployed = put("/status", Value::Null);
     for object in [&running(), &undeployed] {
-        assert_eq!(outcome(&plan_of(object, Mode::Off)), "nothing");
+        let off = plan_of(object, Mode::Off);
+        assert!(outcome(&off) == "nothing" && !off.is_pressing() && !off.restarts && off.hash.is_empty());
         assert_eq!(outcome(&plan_of(object, Mode::Advise)), "held: Advise");
         assert!(!plan_of(object, Mode::Off).findings.is_empty());
     }
@@ -283,6 +284,50 @@ fn ours_leaves_when_the_owner_sets_the_option_otherwise() {
         ]);
     }
     check(&[("nobody else sets it", ours(|_| {}), "nothing", "nothing")]);
+}
+
+/// The job with this version, these settings of the owner's and these of ours, not deployed yet.
+fn owned(version: &str, owner: &Value, ours: &[(&str, &str)]) -> Value {
+    with(|object| {
+        object["spec"]["flinkVersion"] = json!(version);
+        let conf = object["spec"]["flinkConfiguration"].as_object_mut().unwrap();
+        conf.retain(|key, _| key.starts_with("metrics."));
+        conf.extend(owner.as_object().unwrap().clone());
+        hold(object, ours, &[], None);
+        object["status"].take();
+    })
+}
+
+fn fills_and_leaving(plan: &Plan) -> (Vec<String>, Vec<String>) {
+    (plan.fills.keys().map(Target::to_string).collect(), plan.leaving.iter().map(Target::to_string).collect())
+}
+
+#[test]
+fn what_would_overlap_under_a_raised_version_is_filled_under_its_new_name() {
+    let backend =
+        |version| owned(version, &json!({"state.backend": "rocksdb"}), &[("state.backend.incremental", "true")]);
+    assert!(plan_of(&backend("v1_19"), Mode::Apply).is_empty());
+    let (fills, leaving) = fills_and_leaving(&plan_of(&backend("v2_0"), Mode::NextDeploy));
+    assert_eq!((fills, leaving), (vec![INCREMENTAL.into()], vec![OLD_INCREMENTAL.into()]));
+
+    let delays = ("restart-strategy.exponential-delay.max-backoff", "1 min");
+    let interval = json!({"execution.checkpointing.interval": "1 min"});
+    let raised = owned("v2_0", &interval, &[("restart-strategy", "exponential-delay"), delays]);
+    let (fills, leaving) = fills_and_leaving(&plan_of(&raised, Mode::NextDeploy));
+    assert!(fills.contains(&"restart-strategy.type".to_owned()) && !fills.contains(&delays.0.to_owned()));
+    assert_eq!(leaving, ["restart-strategy"]);
+}
+
+#[test]
+fn ours_leaves_where_the_owner_sets_a_key_above_it_on_flink_2() {
+    let ours =
+        [("restart-strategy.exponential-delay.max-backoff", "1 min"), ("restart-strategy.type", "exponential-delay")];
+    let owner = json!({"execution.checkpointing.interval": "1 min", "restart-strategy": "fixed-delay"});
+    let (fills, leaving) = fills_and_leaving(&plan_of(&owned("v2_0", &owner, &ours), Mode::NextDeploy));
+    assert!(fills.is_empty());
+    assert_eq!(leaving, ours.map(|(key, _)| key));
+    let (_, leaving) = fills_and_leaving(&plan_of(&owned("v1_20", &owner, &ours), Mode::NextDeploy));
+    assert_eq!(leaving, ["restart-strategy.type"], "Flink 1 accepts the delays beside it");
 }
 
 #[test]

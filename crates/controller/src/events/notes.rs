@@ -69,19 +69,19 @@ fn remediated(filled: &Filled) -> Notice {
 
 fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
     let fills = by_rule(plan.fills.iter().map(|(target, fill)| (fill.rule, target.shown(&fill.value))));
-    let leaving: Vec<String> = plan.leaving.iter().map(|target| format!("removal of {target}")).collect();
+    let leaving = plan.leaving.iter().map(|target| format!("removal of {target}, which its owner took over"));
     let all: Vec<String> = fills.into_iter().chain(leaving).collect();
     let hash = &plan.hash;
+    let would = if plan.fills.is_empty() { "Would write " } else { "Would fill " };
     match &plan.timing {
-        Timing::Now if dry_run => Some(notice(Reason::RemediationAdvised, fitted("Dry run, would fill ", &all, "."))),
+        Timing::Now if dry_run => Some(notice(Reason::RemediationAdvised, fitted("Dry run, would write ", &all, "."))),
         Timing::Nothing | Timing::Now => None,
-        Timing::Held(reason @ checklist::HoldReason::Advise) => Some(notice(
-            Reason::RemediationAdvised,
-            fitted("Would fill ", &all, &format!(": {reason}. {HOW_TO_OPT_OUT}")),
-        )),
+        Timing::Held(reason @ checklist::HoldReason::Advise) => {
+            Some(notice(Reason::RemediationAdvised, fitted(would, &all, &format!(": {reason}. {HOW_TO_OPT_OUT}"))))
+        }
         Timing::Held(reason) => {
             let rest = format!(". Held: {reason}. Plan {hash}. {HOW_TO_OPT_OUT}");
-            Some(notice(Reason::RemediationHeld, fitted("Would fill ", &all, &rest)))
+            Some(notice(Reason::RemediationHeld, fitted(would, &all, &rest)))
         }
         // What is right by default only is written down in passing; nobody need wait for it.
         Timing::NextDeploy if !plan.is_pressing() => None,
@@ -90,7 +90,7 @@ fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
                 ". Held: {}. Plan {hash}; approve it once by annotation flink-remedy.dev/approve. {HOW_TO_OPT_OUT}",
                 checklist::HoldReason::NextDeploy
             );
-            Some(notice(Reason::RemediationHeld, fitted("Would fill ", &all, &rest)))
+            Some(notice(Reason::RemediationHeld, fitted(would, &all, &rest)))
         }
     }
 }

@@ -41,12 +41,15 @@ impl Backoff {
         delay
     }
 
-    /// A short wait that is no failure of the object: its new state is on the way.
+    /// A short wait, since the object's new state is on the way; longer each time that it has not come: 0.2 s
+    /// doubling to 12.8 s.
     pub fn soon(&self, uid: &str, now: Instant) -> Duration {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let wait = waiting.entry(uid.to_owned()).or_insert(Wait { failures: 0, not_before: now });
-        wait.not_before = now + SOON;
-        SOON
+        let delay = SOON.saturating_mul(1 << wait.failures.min(6));
+        wait.failures += 1;
+        wait.not_before = now + delay;
+        delay
     }
 
     /// Forgets an object that succeeded or is gone.

@@ -62,7 +62,9 @@ fn release(holdings: &Holdings) -> Intent {
         filled.values.retain(|target, _| holdings.ours.contains_key(target));
         filled
     });
-    let record = record.filter(|filled| !filled.values.is_empty());
+    // A restart that is not over and an approval that is used up outlive the values they were for.
+    let record =
+        record.filter(|filled| !filled.values.is_empty() || filled.restart.is_some() || filled.approval_used.is_some());
     Intent::Patch(Change { values: held(holdings), record, restarts: false })
 }
 
