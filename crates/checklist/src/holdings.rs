@@ -1,8 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flink_api::{FieldOwners, FlinkDeployment, FlinkDeploymentSpec, last_applied_spec};
-use flink_conf::options::spelled;
-use flink_conf::{Key, flatten};
 use serde_json::Value;
 
 use crate::{Filled, FilledValue, Target};
@@ -10,7 +8,7 @@ use crate::{Filled, FilledValue, Target};
 /// What is ours on one object, derived from the object alone.
 ///
 /// A value is ours only while our record lists it with its live value, no other manager owns it, and the
-/// manifest that a client-side apply last sent has it in no spelling.
+/// manifest that a client-side apply last sent does not have it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Holdings {
     /// Our record, if there is one.
@@ -68,22 +66,15 @@ fn live(spec: &FlinkDeploymentSpec, target: &Target) -> Option<String> {
     }
 }
 
+/// Whether the manifest has the value under this very key. An option that its owner sets in another spelling does
+/// not pin ours: the two would stand side by side, so ours leaves.
 fn is_pinned(last_applied: &Value, target: &Target) -> bool {
-    match target {
-        Target::Option(key) => {
-            let manifest = flatten(last_applied.get("flinkConfiguration").unwrap_or(&Value::Null)).unwrap_or_default();
-            manifest.keys().any(|pinned| same_option(pinned, key))
-        }
-        Target::LogFile(name) => last_applied.get("logConfiguration").and_then(|files| files.get(name)).is_some(),
-        Target::PodAnnotation(key) => last_applied
-            .pointer("/podTemplate/metadata/annotations")
-            .and_then(|annotations| annotations.get(key))
-            .is_some(),
-    }
-}
-
-fn same_option(one: &Key, other: &Key) -> bool {
-    one == other || spelled(other.as_str()).is_some_and(|option| option.is_spelled(one.as_str()))
+    let (map, name) = match target {
+        Target::Option(key) => ("/flinkConfiguration", key.as_str()),
+        Target::LogFile(name) => ("/logConfiguration", name.as_str()),
+        Target::PodAnnotation(key) => ("/podTemplate/metadata/annotations", key.as_str()),
+    };
+    last_applied.pointer(map).is_some_and(|map| map.get(name).is_some())
 }
 
 #[cfg(test)]
@@ -144,17 +135,20 @@ mod tests {
         assert!(changed.ours.is_empty() && changed.pinned.contains_key(&Target::option(KEY)));
         let shared = holdings(&json!({KEY: "true"}), &[(KEY, "true")], &json!({format!("f:{KEY}"): {}}), &json!({}));
         assert!(shared.ours.is_empty() && shared.shared.contains(&Target::option(KEY)));
+        let pinned = holdings(&json!({KEY: "true"}), &[(KEY, "true")], &json!({}), &json!({KEY: "true"}));
+        assert!(pinned.ours.is_empty() && pinned.pinned.contains_key(&Target::option(KEY)));
+        let removed = holdings(&json!({}), &[(KEY, "true")], &json!({}), &json!({}));
+        assert_eq!(removed.removed, BTreeSet::from([Target::option(KEY)]));
+    }
+
+    #[test]
+    fn a_value_stays_ours_beside_the_owners_other_spelling() {
         for manifest in [
-            json!({KEY: "true"}),
             json!({"state": {"backend": {"incremental": true}}}),
             json!({"execution.checkpointing.incremental": "true"}),
         ] {
-            let pinned = holdings(&json!({KEY: "true"}), &[(KEY, "true")], &json!({}), &manifest);
-            assert!(pinned.ours.is_empty() && pinned.pinned.contains_key(&Target::option(KEY)), "{manifest}");
+            let held = holdings(&json!({KEY: "true"}), &[(KEY, "true")], &json!({}), &manifest);
+            assert!(held.ours.contains_key(&Target::option(KEY)) && held.pinned.is_empty(), "{manifest}");
         }
-        let retyped = holdings(&json!({KEY: true}), &[(KEY, "false")], &json!({}), &json!({}));
-        assert!(retyped.removed.is_empty() && retyped.pinned[&Target::option(KEY)] == "true");
-        let removed = holdings(&json!({}), &[(KEY, "true")], &json!({}), &json!({}));
-        assert_eq!(removed.removed, BTreeSet::from([Target::option(KEY)]));
     }
 }

@@ -7,6 +7,8 @@
 )]
 
 mod crashes;
+mod endpoints;
+mod events;
 mod fko;
 mod moments;
 mod process;

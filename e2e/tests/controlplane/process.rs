@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use e2e::proxy::{hold_first, hook};
-use e2e::{Operator, Proxy, RequestInfo, Verdict, apply, apply_yaml, await_condition};
+use e2e::{Operator, Proxy, RequestInfo, Verdict, apply, await_condition};
 use futures::{StreamExt as _, stream};
 use hyper::{Method, StatusCode};
 use k8s_openapi::jiff::{SignedDuration, Timestamp};
@@ -63,29 +63,10 @@ async fn fleet(scene: &Scene) {
         .await;
 }
 
-/// The right to follow a Flink operator's configuration in the test's namespace, which nobody else follows.
-async fn own_operator_config(scene: &Scene) -> String {
-    let namespace = &scene.namespace;
-    let yaml = format!(
-        "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: config, namespace: {namespace}}},
-          rules: [{{apiGroups: [''], resources: [configmaps], resourceNames: [flink-operator-config], verbs: [get, list, watch]}}]}}
----
-apiVersion: rbac.authorization.k8s.io/v1
-kind: RoleBinding
-metadata: {{name: config, namespace: {namespace}}}
-roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: config}}
-subjects: [{{kind: ServiceAccount, name: flink-remedy, namespace: flink-remedy}}]
-"
-    );
-    apply_yaml(&scene.admin, &yaml).await;
-    apply(&scene.admin, operator_config(namespace, "")).await;
-    format!("{namespace}/flink-operator-config")
-}
-
 #[tokio::test]
 async fn a_settled_fleet_is_never_written_however_often_it_is_looked_at() {
     let scene = Scene::new("fleet").await;
-    let config = own_operator_config(&scene).await;
+    let config = scene.own_operator_config().await;
     fleet(&scene).await;
     let operator = scene.start(&["--operator-config", &config]).await;
     await_condition("every job to be told of", PATIENCE * 2, async || match scene.events().await.len() {
@@ -271,7 +252,6 @@ async fn a_failing_server_is_asked_again_and_each_job_is_patched_once() {
     let failures = [
         (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
         (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
-        (StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable"),
     ];
     let proxy = Proxy::start(scene.plane);
     let seen = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeMap::<String, usize>::new()));

@@ -99,6 +99,26 @@ subjects: [{{kind: ServiceAccount, name: {account}, namespace: {namespace}}}]
         apply_yaml(&self.admin, &yaml).await;
     }
 
+    /// A Flink operator's configuration in the test's namespace, which nobody else follows, with the right to
+    /// follow it; what to call it.
+    pub(crate) async fn own_operator_config(&self) -> String {
+        let namespace = &self.namespace;
+        let yaml = format!(
+            "{{apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {{name: config, namespace: {namespace}}},
+              rules: [{{apiGroups: [''], resources: [configmaps], resourceNames: [flink-operator-config], verbs: [get, list, watch]}}]}}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: RoleBinding
+metadata: {{name: config, namespace: {namespace}}}
+roleRef: {{apiGroup: rbac.authorization.k8s.io, kind: Role, name: config}}
+subjects: [{{kind: ServiceAccount, name: flink-remedy, namespace: flink-remedy}}]
+"
+        );
+        apply_yaml(&self.admin, &yaml).await;
+        apply(&self.admin, operator_config(namespace, "")).await;
+        format!("{namespace}/flink-operator-config")
+    }
+
     /// The namespace's jobs.
     pub(crate) fn jobs(&self) -> Api<DynamicObject> {
         flink_deployments(&self.admin, &self.namespace)

@@ -1,6 +1,6 @@
 //! What a look came to -> Events, gauges. Reports speak of the object as the server holds it after a write.
 
-use checklist::Timing;
+use checklist::{Mode, Timing};
 use flink_api::{FlinkDeployment, GROUP, VERSION};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -35,7 +35,12 @@ pub(crate) fn report(
     if deployment.metadata.deletion_timestamp.is_some() {
         return Outcome::Settled;
     }
-    let said = notices(deployment, &look.plan, &look.holdings, &look.obedience, context.dry_run, now);
+    let said = match look.obedience.mode(context.policy.mode) {
+        Mode::Off => Vec::new(),
+        Mode::Advise | Mode::NextDeploy | Mode::Apply => {
+            notices(deployment, &look.plan, &look.holdings, &look.obedience, context.dry_run, now)
+        }
+    };
     let silent = said.is_empty();
     for notice in said {
         say(context, deployment, notice);

@@ -45,7 +45,7 @@ fn write_job(job: &Job, all: bool, out: &mut impl Write) -> io::Result<()> {
         }
     }
     if shown.is_empty() {
-        writeln!(out, "  every rule is content")?;
+        writeln!(out, "  no open finding")?;
     }
     write_plan(&job.plan, &shown, out)
 }
