@@ -137,6 +137,8 @@ mod tests {
         assert!(shared.ours.is_empty() && shared.shared.contains(&Target::option(KEY)));
         let pinned = holdings(&json!({KEY: "true"}), &[(KEY, "true")], &json!({}), &json!({KEY: "true"}));
         assert!(pinned.ours.is_empty() && pinned.pinned.contains_key(&Target::option(KEY)));
+        let retyped = holdings(&json!({KEY: true}), &[(KEY, "false")], &json!({}), &json!({}));
+        assert!(retyped.removed.is_empty() && retyped.pinned[&Target::option(KEY)] == "true");
         let removed = holdings(&json!({}), &[(KEY, "true")], &json!({}), &json!({}));
         assert_eq!(removed.removed, BTreeSet::from([Target::option(KEY)]));
     }

@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use flink_conf::options::spelled;
-use flink_conf::{FlinkVersion, Key, Origin};
+use flink_conf::{FlinkVersion, Key, Origin, Setting};
 
 use crate::{Holdings, Subject, Target};
 
@@ -20,16 +20,24 @@ pub(crate) struct Leaving {
 
 impl Leaving {
     pub(crate) fn of(subject: &Subject, holdings: &Holdings) -> Self {
-        let mut leaving = Self::default();
-        for target in holdings.ours.keys() {
-            let Target::Option(key) = target else { continue };
-            if is_taken_over(key, subject, holdings) {
-                leaving.taken_over.insert(target.clone());
-            } else if is_overlapping(key, subject, holdings) {
-                leaving.overlapping.insert(target.clone());
+        let ours: Vec<&Key> = holdings.ours.keys().filter_map(as_option).collect();
+        let (taken_over, mut rest): (Vec<&Key>, Vec<&Key>) =
+            ours.into_iter().partition(|key| is_taken_over(key, subject, holdings));
+        let mut leaving = Self { taken_over: targets(&taken_over), overlapping: BTreeSet::new() };
+        let mut left = subject.clone();
+        // What leaves may show a setting of the platform's below it, which overlaps with more of ours.
+        loop {
+            let (going, staying): (Vec<&Key>, Vec<&Key>) =
+                rest.into_iter().partition(|key| is_overlapping(key, &left, holdings));
+            if going.is_empty() {
+                return leaving;
             }
+            for key in &going {
+                left.conf.remove(key);
+            }
+            leaving.overlapping.extend(targets(&going));
+            rest = staying;
         }
-        leaving
     }
 
     /// All of them.
@@ -40,11 +48,7 @@ impl Leaving {
     /// The subject without what is to be filled again under another name.
     pub(crate) fn respelled(&self, subject: &Subject) -> Subject {
         let mut subject = subject.clone();
-        for target in &self.overlapping {
-            if let Target::Option(key) = target {
-                subject.conf.remove(key);
-            }
-        }
+        self.overlapping.iter().filter_map(as_option).for_each(|key| subject.conf.remove(key));
         subject
     }
 }
@@ -66,9 +70,49 @@ fn is_taken_over(key: &Key, subject: &Subject, holdings: &Holdings) -> bool {
 /// Of two keys of ours, the one under an old name goes.
 fn is_overlapping(key: &Key, subject: &Subject, holdings: &Holdings) -> bool {
     let is_old_name = || spelled(key.as_str()).is_some_and(|option| option.key(subject.version) != *key);
-    subject.version >= NESTED_YAML
-        && subject
-            .conf
-            .iter()
-            .any(|(other, _)| key.overlaps(other.as_str()) && (!is_ours(other.as_str(), holdings) || is_old_name()))
+    let is_ours =
+        |(other, setting): (&Key, &Setting)| setting.origin == Origin::Resource && is_ours(other.as_str(), holdings);
+    let mut beside = subject.conf.iter().filter(|(other, _)| key.overlaps(other.as_str()));
+    subject.version >= NESTED_YAML && beside.any(|other| !is_ours(other) || is_old_name())
+}
+
+fn as_option(target: &Target) -> Option<&Key> {
+    match target {
+        Target::Option(key) => Some(key),
+        Target::LogFile(_) | Target::PodAnnotation(_) => None,
+    }
+}
+
+fn targets(keys: &[&Key]) -> BTreeSet<Target> {
+    keys.iter().map(|key| Target::Option((*key).clone())).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use flink_conf::PlatformLayers;
+    use serde_json::json;
+
+    use super::*;
+    use crate::Platform;
+
+    /// Filled on Flink 1.16; on Flink 2 FKO's own configuration has the strategy, under its old name.
+    #[test]
+    fn what_leaves_may_show_a_layer_that_more_of_ours_overlaps_with() {
+        let ours =
+            [("restart-strategy", "exponential-delay"), ("restart-strategy.exponential-delay.max-backoff", "1 min")];
+        let layer = "kubernetes.operator.default-configuration.flink-version.v2_0+.restart-strategy";
+        let layers = |keys: &[&str]| Platform {
+            layers: PlatformLayers::new(keys.iter().map(|key| (Key::from(key), "exponential-delay".into())).collect()),
+            log_file: None,
+        };
+        let deployment = json!({"spec": {"flinkVersion": "v2_0", "flinkConfiguration": BTreeMap::from(ours)}});
+        let deployment = serde_json::from_value(deployment).unwrap();
+        let ours = ours.map(|(key, value)| (Target::option(key), value.to_owned()));
+        let holdings = Holdings { ours: BTreeMap::from(ours.clone()), ..Holdings::default() };
+        let leaving = |platform| Leaving::of(&Subject::new(&deployment, &platform).unwrap(), &holdings);
+        assert_eq!(leaving(layers(&[])).overlapping, BTreeSet::from([ours[0].0.clone()]));
+        assert_eq!(leaving(layers(&[layer])).overlapping, BTreeSet::from(ours.map(|(target, _)| target)));
+    }
 }

@@ -109,7 +109,7 @@ impl fmt::Display for HoldReason {
             Self::NoSavepointDirectory => f.write_str("upgrade mode savepoint has no savepoint directory; set one (see flink-remedy explain CKP004 of the checklist) or suspend the job"),
             Self::NoHighAvailability => f.write_str("upgrade mode last-state needs high availability; set it, or suspend the job"),
             Self::Removed => f.write_str("somebody removed a value that was filled before; it is filled again at the next deployment, or opt out of the rule"),
-            Self::OwnerTookOver => f.write_str("the owner now sets the option in another spelling, and taking the filled one out restarts the job; it leaves at the next deployment, or approve it by annotation flink-remedy.dev/approve"),
+            Self::OwnerTookOver => f.write_str("the owner now sets the option in another spelling, or a key beside which it cannot stay, and taking the filled one out restarts the job; it leaves at the next deployment, or approve it by annotation flink-remedy.dev/approve"),
             Self::InFlight(_) => f.write_str("another job's restart is not over and only one job restarts at a time; it follows by itself"),
         }
     }

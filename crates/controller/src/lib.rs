@@ -14,6 +14,7 @@ pub mod reconcile;
 mod report;
 pub mod rollout;
 mod run;
+mod trouble;
 mod watch;
 
 pub use error::{Error, GatherError, Retry};

@@ -17,6 +17,7 @@ use tracing::{error, warn};
 
 use crate::jobs::Jobs;
 use crate::reconcile::trigger::digest;
+use crate::trouble::{Waits, advice, answer, with_causes};
 
 /// Asks for looks at the jobs of one watched namespace. Closed until this process leads: whoever begins to lead
 /// looks at everything, and a queue that nobody reads would grow for ever.
@@ -57,7 +58,7 @@ pub(crate) async fn jobs(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    let events = watcher(api, Config::default()).default_backoff().reflect(writer);
+    let events = watcher(api, Config::default()).backoff(Waits::default()).reflect(writer);
     follow(events, &queue, &forget).await;
 }
 
@@ -69,35 +70,39 @@ async fn follow(
     pin_mut!(events);
     let mut digests: HashMap<String, u64> = HashMap::new();
     let mut listed: HashSet<String> = HashSet::new();
+    // A store shows a new list only when it is whole: a look before that would miss the job, or see it as it was.
+    let mut waiting = Vec::new();
     while let Some(event) = events.next().await {
         match event {
             Ok(Event::Init) => listed.clear(),
             Ok(Event::InitApply(job)) => {
                 listed.insert(job.uid().to_owned());
-                changed(&job, &mut digests, queue);
+                waiting.extend(news(&job, &mut digests));
             }
-            Ok(Event::Apply(job)) => changed(&job, &mut digests, queue),
+            Ok(Event::InitDone) => {
+                digests.retain(|uid, _| {
+                    let there = listed.contains(uid);
+                    if !there {
+                        forget.forget(uid);
+                    }
+                    there
+                });
+                waiting.drain(..).for_each(|job| queue.ask(job));
+            }
+            Ok(Event::Apply(job)) => news(&job, &mut digests).into_iter().for_each(|job| queue.ask(job)),
             Ok(Event::Delete(job)) => {
                 digests.remove(job.uid());
                 forget.forget(job.uid());
             }
-            Ok(Event::InitDone) => digests.retain(|uid, _| {
-                let there = listed.contains(uid);
-                if !there {
-                    forget.forget(uid);
-                }
-                there
-            }),
             Err(error) => complain("flinkdeployments.flink.apache.org", &error),
         }
     }
 }
 
-fn changed(job: &FlinkDeployment, digests: &mut HashMap<String, u64>, queue: &Queue) {
+/// The job, if it has changed in a way that matters.
+fn news(job: &FlinkDeployment, digests: &mut HashMap<String, u64>) -> Option<ObjectRef<FlinkDeployment>> {
     let digest = digest(job);
-    if digests.insert(job.uid().to_owned(), digest) != Some(digest) {
-        queue.ask(ObjectRef::from_obj(job));
-    }
+    (digests.insert(job.uid().to_owned(), digest) != Some(digest)).then(|| ObjectRef::from_obj(job))
 }
 
 /// Follows every namespace's annotations and queues the jobs of those that changed.
@@ -108,23 +113,33 @@ pub(crate) async fn namespaces(
     queues: Vec<Queue>,
 ) {
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
-    let events = watcher(api, Config::default()).default_backoff().reflect(writer);
+    let events = watcher(api, Config::default()).backoff(Waits::default()).reflect(writer);
     pin_mut!(events);
     let mut annotations = HashMap::new();
+    let look_at = |name: &str| enqueue(jobs.in_namespace(name).map(|job| ObjectRef::from_obj(&*job)), &queues);
+    // As with jobs: before the list is whole the store still shows the annotations as they were.
+    let mut waiting = Vec::new();
     while let Some(event) = events.next().await {
+        let listed = matches!(event, Ok(Event::InitApply(_)));
         match event {
             Ok(Event::InitApply(namespace) | Event::Apply(namespace)) => {
                 let name = namespace.metadata.name.unwrap_or_default();
                 let now = namespace.metadata.annotations;
-                if annotations.get(&name) != Some(&now) {
-                    enqueue(jobs.in_namespace(&name).map(|job| ObjectRef::from_obj(&*job)), &queues);
-                    annotations.insert(name, now);
+                if annotations.get(&name) == Some(&now) {
+                    continue;
+                }
+                annotations.insert(name.clone(), now);
+                if listed {
+                    waiting.push(name);
+                } else {
+                    look_at(&name);
                 }
             }
+            Ok(Event::InitDone) => waiting.drain(..).for_each(|name| look_at(&name)),
             Ok(Event::Delete(namespace)) => {
                 annotations.remove(&namespace.metadata.name.unwrap_or_default());
             }
-            Ok(Event::Init | Event::InitDone) => {}
+            Ok(Event::Init) => {}
             Err(error) => complain("namespaces", &error),
         }
     }
@@ -140,23 +155,49 @@ pub(crate) fn enqueue(jobs: impl Iterator<Item = ObjectRef<FlinkDeployment>>, qu
 }
 
 fn complain(resource: &str, error: &watcher::Error) {
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => Some(status),
-        watcher::Error::InitialListFailed(_)
-        | watcher::Error::WatchStartFailed(_)
-        | watcher::Error::WatchFailed(_)
-        | watcher::Error::NoResourceVersion => None,
-    };
-    match status {
+    match answer(error) {
         Some(status) if status.is_forbidden() => error!(
-            "may not list and watch {resource}: {}; grant the verbs list and watch on that resource to the ServiceAccount (manifests/rbac)",
-            status.message
+            "may not list and watch {resource}: {}; {}",
+            status.message,
+            advice(status, "the verbs list and watch on that resource")
         ),
         Some(status) if status.is_not_found() => {
             error!("{resource} is not known to the API server; install the Flink Kubernetes Operator's CRDs");
         }
-        _ => warn!(%error, resource, "watch interrupted; it goes on by itself"),
+        _ => warn!(error = with_causes(error), resource, "watch interrupted; it goes on by itself"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::poll;
+    use serde_json::json;
+
+    use super::*;
+
+    struct Nobody;
+
+    impl Forget for Nobody {
+        fn forget(&self, _: &str) {}
+    }
+
+    #[tokio::test]
+    async fn a_listed_job_is_queued_when_the_store_shows_the_list() {
+        let (sender, events) = futures::channel::mpsc::unbounded();
+        let queue = Queue::default();
+        let mut asked = queue.open();
+        let mut following = Box::pin(follow(events, &queue, &Nobody));
+        let job: FlinkDeployment = serde_json::from_value(json!({"metadata": {"name": "a", "uid": "u"}})).unwrap();
+        for event in [Event::Init, Event::InitApply(job.clone())] {
+            sender.unbounded_send(Ok(event)).unwrap();
+        }
+        assert!(poll!(&mut following).is_pending() && asked.try_recv().is_err());
+        // Broken off in the middle and begun anew: what was seen before is not forgotten.
+        for event in [Event::Init, Event::InitApply(job), Event::InitDone] {
+            sender.unbounded_send(Ok(event)).unwrap();
+        }
+        assert!(poll!(&mut following).is_pending());
+        assert_eq!(asked.try_recv().map(|job| job.name), Ok("a".to_owned()));
+        assert!(asked.try_recv().is_err());
     }
 }

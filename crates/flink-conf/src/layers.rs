@@ -134,6 +134,8 @@ impl PlatformLayers {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EffectiveConf {
     settings: BTreeMap<Key, Setting>,
+    /// What the layers below have under keys of the resource.
+    hidden: BTreeMap<Key, Setting>,
 }
 
 impl EffectiveConf {
@@ -144,9 +146,14 @@ impl EffectiveConf {
 
     /// A resource's settings upon the layers below it.
     pub fn new(platform: BTreeMap<Key, Setting>, resource: BTreeMap<Key, String>) -> Self {
-        let mut settings = platform;
-        settings.extend(resource.into_iter().map(|(key, value)| (key, Setting { value, origin: Origin::Resource })));
-        Self { settings }
+        let mut conf = Self { settings: platform, hidden: BTreeMap::new() };
+        for (key, value) in resource {
+            if let Some(below) = conf.settings.remove(&key) {
+                conf.hidden.insert(key.clone(), below);
+            }
+            conf.set(key, value);
+        }
+        conf
     }
 
     /// The setting under exactly this key.
@@ -164,9 +171,12 @@ impl EffectiveConf {
         self.settings.insert(key, Setting { value, origin: Origin::Resource });
     }
 
-    /// Takes a setting away.
+    /// Takes a setting of the resource away, so that what the layers below have under its key is in effect.
     pub fn remove(&mut self, key: &Key) {
-        self.settings.remove(key);
+        match self.hidden.remove(key) {
+            Some(below) => drop(self.settings.insert(key.clone(), below)),
+            None => drop(self.settings.remove(key)),
+        }
     }
 
     /// Adds what FKO sets by itself, unless the option is there in a spelling that this version reads.
@@ -219,6 +229,18 @@ mod tests {
         assert_eq!(conf.get("a").map(|s| s.origin), Some(Origin::Resource));
         let interval = conf.get("execution.checkpointing.interval").unwrap();
         assert_eq!((interval.value.as_str(), interval.origin), ("5 min", Origin::OperatorBuiltIn));
+    }
+
+    #[test]
+    fn what_the_resource_takes_away_shows_the_layer_below() {
+        let layers = PlatformLayers::new(parse_flat_file(FILE).unwrap());
+        let resource = BTreeMap::from([(Key::from("a"), "mine".to_owned()), (Key::from("d"), "mine".to_owned())]);
+        let mut conf = EffectiveConf::new(layers.effective("dev", FlinkVersion::new(1, 20)), resource);
+        for key in ["a", "d"] {
+            conf.remove(&Key::from(key));
+        }
+        assert_eq!(conf.get("a").map(|s| (s.value.as_str(), s.origin)), Some(("base", Origin::PlatformBase)));
+        assert_eq!(conf.get("d"), None);
     }
 
     #[test]

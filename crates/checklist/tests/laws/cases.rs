@@ -159,10 +159,19 @@ fn statuses() -> impl Strategy<Value = Value> {
     ])
 }
 
+/// Any deployment without strays.
+pub(crate) fn tidy() -> impl Strategy<Value = Case> {
+    tidy_on(versions())
+}
+
+/// Any deployment of Flink 1 without strays.
+pub(crate) fn tidy_on_flink_1() -> impl Strategy<Value = Case> {
+    tidy_on((13_u16..=20).prop_map(|minor| FlinkVersion::new(1, minor)))
+}
+
 prop_compose! {
-    /// Any deployment without strays.
-    pub(crate) fn tidy()(
-        version in versions(),
+    fn tidy_on(versions: impl Strategy<Value = FlinkVersion>)(
+        version in versions,
         upgrade_mode in select(vec![None, Some("stateless"), Some("savepoint"), Some("last-state")]),
         entries in entries(pool()),
         layers in layers(),

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::platform_from_files;
+use crate::trouble::{Waits, advice, answer, with_causes};
 
 /// How often a mounted directory is read again. A kubelet updates a mounted `ConfigMap` within about a minute.
 const REREAD: Duration = Duration::from_secs(10);
@@ -113,7 +114,7 @@ async fn read_directory(path: &Path) -> Result<Platform, String> {
 
 async fn follow_config_map(client: Client, namespace: &str, name: &str, known: &watch::Sender<Option<Known>>) {
     let api: Api<ConfigMap> = Api::namespaced(client, namespace);
-    let events = watcher(api, Config::default().fields(&format!("metadata.name={name}"))).default_backoff();
+    let events = watcher(api, Config::default().fields(&format!("metadata.name={name}"))).backoff(Waits::default());
     pin_mut!(events);
     let read = |map: ConfigMap| {
         platform_from_files(&map.data.unwrap_or_default())
@@ -138,24 +139,14 @@ async fn follow_config_map(client: Client, namespace: &str, name: &str, known: &
 
 /// A missing right makes us blind at once; a server that is away for a moment leaves what we know.
 fn report(error: &watcher::Error, namespace: &str, name: &str, known: &watch::Sender<Option<Known>>) {
-    let status = match error {
-        watcher::Error::InitialListFailed(kube::Error::Api(status))
-        | watcher::Error::WatchStartFailed(kube::Error::Api(status))
-        | watcher::Error::WatchError(status) => Some(status),
-        watcher::Error::InitialListFailed(_)
-        | watcher::Error::WatchStartFailed(_)
-        | watcher::Error::WatchFailed(_)
-        | watcher::Error::NoResourceVersion => None,
-    };
-    match status {
-        Some(status) if status.is_forbidden() => publish(
-            known,
-            Err(format!(
-                "may not list and watch configmaps in namespace {namespace}: {}; grant get, list and watch on ConfigMap {name} to the ServiceAccount (manifests/rbac)",
-                status.message
-            )),
-        ),
-        _ => warn!(%error, "watch of the Flink operator's configuration interrupted"),
+    match answer(error) {
+        Some(status) if status.is_forbidden() => {
+            let advice = advice(status, &format!("get, list and watch on ConfigMap {name}"));
+            let why =
+                format!("may not list and watch configmaps in namespace {namespace}: {}; {advice}", status.message);
+            publish(known, Err(why));
+        }
+        _ => warn!(error = with_causes(error), "watch of the Flink operator's configuration interrupted"),
     }
 }
 

@@ -56,8 +56,11 @@ pub(crate) fn report(
 
 /// Says that a resource cannot be judged.
 pub(crate) fn invalid(context: &Context, deployment: &FlinkDeployment, why: &str) {
-    let note = format!("Not judged: {why}.");
     context.metrics.forget(deployment.uid());
+    if context.policy.mode == Mode::Off {
+        return;
+    }
+    let note = format!("Not judged: {why}.");
     say(context, deployment, notice(Reason::InvalidResource, note));
 }
 

@@ -38,6 +38,8 @@ pub(super) async fn connect(act_as: Option<&str>) -> Result<Client, ClientError>
             .headers
             .push((IMPERSONATE.parse().map_err(|_| ClientError::NoServiceAccount(account.to_owned()))?, value));
     }
+    // Later errors say that the server does not answer, but not which one was asked.
+    tracing::info!(server = %config.cluster_url, "API server");
     Client::try_from(config).map_err(|error| ClientError::Unusable(Box::new(error)))
 }
 
