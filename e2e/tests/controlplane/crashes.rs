@@ -82,8 +82,10 @@ async fn finish(scene: &Scene, operator: &Operator) -> End {
 /// That each job was patched once, and each Event created once.
 fn assert_nothing_twice(scene: &Scene, what: &str) {
     let writes = scene.writes();
-    let seen: Vec<_> =
-        writes.iter().map(|write| format!("{} {} {} {}", write.received, write.resource, write.name, write.code)).collect();
+    let seen: Vec<_> = writes
+        .iter()
+        .map(|write| format!("{} {} {} {}", write.received, write.resource, write.name, write.code))
+        .collect();
     let landed = |resource: &str| {
         let of = writes.iter().filter(|write| write.resource == resource && write.code < 300);
         let mut names: Vec<_> = of.map(|write| write.name.clone()).collect();

@@ -9,7 +9,15 @@
 mod crashes;
 mod endpoints;
 mod events;
+mod fills;
 mod fko;
+mod layers;
+mod modes;
 mod moments;
+mod obedience;
+mod owner;
+mod ownership;
 mod process;
+mod races;
+mod rights;
 mod support;

@@ -43,11 +43,8 @@ async fn a_stable_savepoint_job_gets_its_gaps_and_no_more_in_one_patch() {
     scene.settle(&operator, 1).await;
     let [patch] = &scene.patches()[..] else { panic!("{:#?}", scene.patches()) };
     // From 1.19 on exponential delay is the default: not worth a restart, and neither are log levels.
-    let gaps = [
-        "execution.checkpointing.incremental",
-        "metrics.reporter.prom.factory.class",
-        "metrics.reporter.prom.port",
-    ];
+    let gaps =
+        ["execution.checkpointing.incremental", "metrics.reporter.prom.factory.class", "metrics.reporter.prom.port"];
     assert_gaps_only(patch, &gaps);
 }
 

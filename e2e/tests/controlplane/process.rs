@@ -1,5 +1,7 @@
 //! The process as Kubernetes runs it: it writes only while it surely leads, ends cleanly, and outlives faults.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use e2e::proxy::{hold_first, hook};
@@ -10,7 +12,7 @@ use k8s_openapi::jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::fko::Fko;
-use crate::support::{PATIENCE, Scene, annotated, job, looks, operator_config, record, with_mode};
+use crate::support::{PATIENCE, Scene, annotated, job, looks, operator_config, with_mode};
 
 const SHORT: [&str; 2] = ["--lease-duration", "3"];
 
@@ -79,7 +81,8 @@ async fn a_settled_fleet_is_never_written_however_often_it_is_looked_at() {
     for round in 0..10 {
         let seen = looks(&operator).await;
         // A change of the platform's configuration that concerns no rule.
-        apply(&scene.admin, operator_config(&scene.namespace, &format!("blob.server.port: \"{}\"", 7000 + round))).await;
+        apply(&scene.admin, operator_config(&scene.namespace, &format!("blob.server.port: \"{}\"", 7000 + round)))
+            .await;
         await_condition("every job to be judged anew", PATIENCE, async || {
             let now = looks(&operator).await;
             if now >= seen + 100.0 { Ok(()) } else { Err(now - seen) }
@@ -249,16 +252,14 @@ async fn a_paused_leader_that_wakes_after_another_took_over_writes_nothing_more(
 async fn a_failing_server_is_asked_again_and_each_job_is_patched_once() {
     let scene = Scene::new("failing").await;
     scene.create(job("j")).await;
-    let failures = [
-        (StatusCode::INTERNAL_SERVER_ERROR, "InternalError"),
-        (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests"),
-    ];
+    let failures =
+        [(StatusCode::INTERNAL_SERVER_ERROR, "InternalError"), (StatusCode::TOO_MANY_REQUESTS, "TooManyRequests")];
     let proxy = Proxy::start(scene.plane);
-    let seen = std::sync::Arc::new(std::sync::Mutex::new(std::collections::BTreeMap::<String, usize>::new()));
+    let seen = Arc::new(Mutex::new(BTreeMap::<String, usize>::new()));
     // Each kind of request fails once in each way; leases do not, or the process would rightly end.
     proxy.set_hook(hook({
         let seen = seen.clone();
-        move |request: std::sync::Arc<RequestInfo>| {
+        move |request: Arc<RequestInfo>| {
             let kind = format!("{} {}", request.method, request.resource);
             let mut seen = seen.lock().expect("no test panics with it");
             let count = seen.entry(kind).or_default();
@@ -279,41 +280,56 @@ async fn a_failing_server_is_asked_again_and_each_job_is_patched_once() {
     }
 }
 
+/// Cuts all watches, acts while there is none of this resource, and lets it be taken up again: from where it
+/// broke off, or, when the server `forgets` the place, with a new list.
+async fn meanwhile(proxy: &Proxy, resource: &'static str, forgets: bool, act: impl Future) {
+    let watches = move |request: &RequestInfo| request.is_watch() && request.resource == resource;
+    let gone = json!({ "type": "ERROR", "object": { "kind": "Status", "apiVersion": "v1", "status": "Failure",
+        "reason": "Expired", "code": 410, "message": "too old resource version" } });
+    let answer = Arc::new(Mutex::new(forgets.then_some(gone)));
+    let (hold, gate) = hold_first(watches);
+    proxy.set_hook(hook(move |request: Arc<RequestInfo>| {
+        let (hold, answer) = (hold.clone(), answer.clone());
+        async move {
+            let verdict = hold(request.clone()).await;
+            let gone = if watches(&request) { answer.lock().expect("no panic").take() } else { None };
+            gone.map_or(verdict, |body| Verdict::Respond(StatusCode::OK, body))
+        }
+    }));
+    proxy.cut();
+    gate.reached().await;
+    act.await;
+    gate.open();
+}
+
 #[tokio::test]
 async fn cut_watches_are_taken_up_again_with_nothing_lost_and_nothing_twice() {
     let scene = Scene::new("cut").await;
     let proxy = Proxy::start(scene.plane);
     let operator = behind(&scene, &proxy, &[]).await;
     scene.create(job("a")).await;
-    scene.filled("a").await;
-    // What happens while there is no watch is found afterwards, also when the server has forgotten the place.
-    let gone = json!({ "type": "ERROR", "object": { "kind": "Status", "apiVersion": "v1", "status": "Failure",
-        "reason": "Expired", "code": 410, "message": "too old resource version" } });
-    for (name, verdict) in [("b", None), ("c", Some(gone))] {
-        let watches = |request: &RequestInfo| request.is_watch() && request.resource == "flinkdeployments";
-        let (before, held) = (proxy.count(watches), hold_first(watches));
-        let gate = held.1.clone();
-        let (hold, once) = (held.0, std::sync::Arc::new(std::sync::Mutex::new(verdict)));
-        proxy.set_hook(hook(move |request| {
-            let (hold, once) = (hold.clone(), once.clone());
-            async move {
-                let held = hold(request.clone()).await;
-                let gone = if watches(&request) { once.lock().expect("no panic").take() } else { None };
-                gone.map_or(held, |body| Verdict::Respond(StatusCode::OK, body))
-            }
-        }));
-        proxy.cut();
-        gate.reached().await;
-        scene.create(job(name)).await;
-        gate.open();
-        scene.filled(name).await;
-        assert!(proxy.count(watches) > before);
-    }
-    for name in ["a", "b", "c"] {
+    scene.note("a", "Remediated", "").await;
+    for (name, forgets) in [("b", false), ("c", true), ("d", true)] {
+        meanwhile(&proxy, "flinkdeployments", forgets, scene.create(job(name))).await;
         scene.note(name, "Remediated", "").await;
     }
-    assert!(record(&scene.job("c").await).is_object());
-    scene.settle(&operator, 3).await;
-    assert_each_patched_once(&scene, &["a", "b", "c"]);
-    assert_eq!(scene.events().await.len(), 3);
+    scene.settle(&operator, 4).await;
+    assert_each_patched_once(&scene, &["a", "b", "c", "d"]);
+    assert_eq!(scene.events().await.len(), 4);
+}
+
+#[tokio::test]
+async fn an_opt_out_set_on_the_namespace_while_its_watch_was_cut_is_obeyed() {
+    let scene = Scene::new("cutnamespace").await;
+    scene.create_stable(Fko::V1_15, job("j")).await;
+    let proxy = Proxy::start(scene.plane);
+    let operator = behind(&scene, &proxy, &[]).await;
+    scene.note("j", "RemediationHeld", "").await;
+    let namespaces = kube::Api::<k8s_openapi::api::core::v1::Namespace>::all(scene.admin.clone());
+    let opt_out = json!({ "metadata": { "annotations": { "flink-remedy.dev/opt-out": "true" } } });
+    let (params, patch) = (kube::api::PatchParams::default(), kube::api::Patch::Merge(opt_out));
+    meanwhile(&proxy, "namespaces", true, namespaces.patch(&scene.namespace, &params, &patch)).await;
+    scene.note("j", "OptedOut", "").await;
+    scene.settle(&operator, 1).await;
+    assert!(scene.patches().is_empty());
 }

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 /// The user that the operator is, by the manifests.
 pub(crate) const OPERATOR: &str = "system:serviceaccount:flink-remedy:flink-remedy";
 /// How long a test waits for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// Where the manifests are.
 pub(crate) const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests");
 const STOCK_LOG: &str = include_str!("../../../crates/checklist/data/stock-log4j-console.properties");
