@@ -77,7 +77,7 @@ pub(crate) enum Outcome {
     InvalidResource,
 }
 
-/// Looks at one job. Its steps are the design's stages; only [`apply`] writes.
+/// Looks at one job. Its steps are the design's stages; only [`apply()`] writes.
 ///
 /// # Errors
 /// One variant a stage.
