@@ -33,6 +33,7 @@ impl Backoff {
     /// objects do not come back at once.
     pub fn failed(&self, uid: &str, now: Instant) -> Duration {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        forget_old(&mut waiting, now);
         let wait = waiting.entry(uid.to_owned()).or_insert(Wait { failures: 0, not_before: now });
         let base = FIRST.saturating_mul(1 << wait.failures.min(10)).min(LONGEST);
         wait.failures += 1;
@@ -45,6 +46,7 @@ impl Backoff {
     /// doubling to 12.8 s.
     pub fn soon(&self, uid: &str, now: Instant) -> Duration {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        forget_old(&mut waiting, now);
         let wait = waiting.entry(uid.to_owned()).or_insert(Wait { failures: 0, not_before: now });
         let delay = SOON.saturating_mul(1 << wait.failures.min(6));
         wait.failures += 1;
@@ -56,6 +58,11 @@ impl Backoff {
     pub fn forget(&self, uid: &str) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
     }
+}
+
+/// A look that fails just after its object was deleted would leave its wait behind.
+fn forget_old(waiting: &mut HashMap<String, Wait>, now: Instant) {
+    waiting.retain(|_, wait| now.saturating_duration_since(wait.not_before) < LONGEST * 2);
 }
 
 /// A share between 0 and 1 that differs from object to object and from time to time.
@@ -81,6 +88,15 @@ mod tests {
         assert!(backoff.remaining("u", now + LONGEST * 2).is_none());
         backoff.forget("u");
         assert!(backoff.remaining("u", now).is_none());
+    }
+
+    #[test]
+    fn an_object_that_is_not_heard_of_again_is_forgotten() {
+        let backoff = Backoff::default();
+        let now = Instant::now();
+        backoff.soon("gone", now);
+        backoff.soon("other", now + LONGEST * 3);
+        assert_eq!(backoff.waiting.lock().unwrap().len(), 1);
     }
 
     #[test]

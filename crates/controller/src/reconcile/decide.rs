@@ -58,13 +58,12 @@ fn release(holdings: &Holdings) -> Intent {
     if holdings.shared.is_empty() || holdings.foreign_record {
         return Intent::Nothing;
     }
-    let record = holdings.filled.clone().map(|mut filled| {
-        filled.values.retain(|target, _| holdings.ours.contains_key(target));
-        filled
-    });
-    // A restart that is not over and an approval that is used up outlive the values they were for.
-    let record =
-        record.filter(|filled| !filled.values.is_empty() || filled.restart.is_some() || filled.approval_used.is_some());
+    // The record stays word for word, since its change was told already; a restart that is not over and an
+    // approval that is used up outlive the values they were for.
+    let record = holdings
+        .filled
+        .clone()
+        .filter(|filled| !holdings.ours.is_empty() || filled.restart.is_some() || filled.approval_used.is_some());
     Intent::Patch(Change { values: held(holdings), record, restarts: false })
 }
 

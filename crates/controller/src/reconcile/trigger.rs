@@ -16,7 +16,9 @@ pub fn digest(deployment: &FlinkDeployment) -> u64 {
         (&owner.kind, &owner.uid).hash(&mut hasher);
     }
     for entry in metadata.managed_fields.iter().flatten().filter(|entry| entry.subresource.is_none()) {
-        (&entry.manager, &entry.operation, entry.time.as_ref().map(|time| time.0)).hash(&mut hasher);
+        // The time alone would not do: it has seconds, and two managers may write within one.
+        let fields = entry.fields_v1.as_ref().map(|fields| fields.0.to_string());
+        (&entry.manager, &entry.operation, fields).hash(&mut hasher);
     }
     match &deployment.status {
         None => 0_u8.hash(&mut hasher),
