@@ -173,6 +173,14 @@ fn lists_json_and_streams_are_read() {
 }
 
 #[test]
+fn yaml_says_the_same_as_json() {
+    let json: Value = serde_json::from_str(&check(&["-", "-o", "json"], &app()).out).unwrap();
+    let yaml: Value = serde_saphyr::from_str(&check(&["-", "-o", "yaml"], &app()).out).unwrap();
+    assert_eq!(yaml, json);
+    assert!(!json["jobs"][0]["findings"].as_array().unwrap().is_empty());
+}
+
+#[test]
 fn the_same_kind_of_another_group_is_passed_over() {
     let ran = check(&["-"], &app().replace("flink.apache.org", "flink.example.com"));
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));

@@ -153,3 +153,23 @@ async fn without_layers_on_purpose_gaps_are_filled_and_logging_is_left_to_a_huma
     scene.note("job", "RemediationAdvised", "LOG001").await;
     scene.settled_after("job", 1).await;
 }
+
+#[tokio::test]
+async fn layers_in_a_mounted_directory_are_followed() {
+    let scene = Scene::new("mounted").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let conf = folder.path().join("flink-conf.yaml");
+    std::fs::write(&conf, "state.backend.incremental: true\n").expect("written");
+    scene.create(three_gaps(&scene)).await;
+    let operator = scene.start(&["--operator-config", folder.path().to_str().expect("UTF-8")]).await;
+    scene.has("job", "metrics.reporter.prom.port", Some("9249")).await;
+    scene.has("job", "state.backend.incremental", None).await;
+    let before = looks(&operator).await;
+    std::fs::write(&conf, "# nothing any more\n").expect("written");
+    seen_again(&operator, before).await;
+    scene.has("job", "state.backend.incremental", Some("true")).await;
+    std::fs::remove_file(&conf).expect("removed");
+    await_condition("blindness", PATIENCE, async || operator.logs().contains("cannot be read").then_some(())).await;
+    scene.create(scene.manifest("late", "v1_18", &json!({ "state.backend.type": "rocksdb" }))).await;
+    scene.note("late", "RemediationHeld", "neither flink-conf.yaml nor config.yaml").await;
+}

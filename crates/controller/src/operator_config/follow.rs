@@ -17,7 +17,7 @@ use super::platform_from_files;
 use crate::trouble::{Waits, advice, answer, with_causes};
 
 /// How often a mounted directory is read again. A kubelet updates a mounted `ConfigMap` within about a minute.
-const REREAD: Duration = Duration::from_secs(10);
+const REREAD: Duration = Duration::from_secs(5);
 
 /// Where FKO's configuration is.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -62,6 +62,8 @@ enum Output {
     Table,
     /// For machines: a stable interface
     Json,
+    /// The same as YAML
+    Yaml,
 }
 
 /// What counts as a failure.
@@ -109,6 +111,7 @@ pub(crate) fn check(
     let code = exit_code(args.fail_on, &judged.jobs, errors);
     let written = match args.output {
         Output::Json => report::write_json(&judged.jobs, out),
+        Output::Yaml => report::write_yaml(&judged.jobs, out),
         Output::Table => table::write(&judged.jobs, errors, args.operator_config.is_none(), args.all, out),
     };
     match written.and_then(|()| out.flush()) {

@@ -109,6 +109,14 @@ pub(crate) fn write_json(jobs: &[Job], out: &mut impl Write) -> io::Result<()> {
     writeln!(out)
 }
 
+/// Writes the same report as YAML.
+///
+/// # Errors
+/// `out` cannot be written.
+pub(crate) fn write_yaml(jobs: &[Job], out: &mut impl Write) -> io::Result<()> {
+    serde_yaml::to_writer(out, &Report { version: VERSION, jobs }).map_err(io::Error::other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
