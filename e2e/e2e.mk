@@ -4,7 +4,7 @@
 FLINK_REMEDY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flink-remedy
 E2E_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
-.PHONY: e2e-prepare controlplane crds
+.PHONY: e2e-prepare controlplane crds option-catalogue option-catalogue-check
 
 # The harness computes the same folders from the same files, so that a plain `cargo test` finds them.
 export FLINK_REMEDY_CACHE
@@ -16,3 +16,20 @@ controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl in
 
 crds: ## fetch the Flink Kubernetes Operator's CRDs into the cache
 	@$(E2E_DIR)/flink/fetch-crds.sh "$(FLINK_REMEDY_CACHE)"
+
+# Every Flink minor version that the catalogue of options covers, oldest first; the profiles of
+# e2e/flink/options/pom.xml pin the jars. A check reads one version of each major.
+FLINK_VERSIONS := 1.15 1.16 1.17 1.18 1.19 1.20 2.0 2.1 2.2 2.3
+FLINK_CHECKED := 1.20 2.3
+FLINK_PARSERS := 1.18 1.20 2.1 2.3
+OPTIONS_DIR := $(FLINK_REMEDY_CACHE)/flink-options
+
+option-catalogue: ## write flink-conf's catalogue of options and parser fixture from Flink's jars (minutes)
+	@$(E2E_DIR)/flink/options/options.sh "$(FLINK_REMEDY_CACHE)" $(FLINK_VERSIONS)
+	cargo xtask option-catalogue "$(OPTIONS_DIR)" $(FLINK_VERSIONS)
+	@java $(E2E_DIR)/flink/options/FlinkParsers.java crates/flink-conf/fixtures/flink-parsers.tsv \
+		$(foreach version,$(FLINK_PARSERS),$(version) "$(OPTIONS_DIR)/$(version).classpath")
+
+option-catalogue-check: ## fail if Flink's jars and the catalogue of options differ (one version of each major)
+	@$(E2E_DIR)/flink/options/options.sh "$(FLINK_REMEDY_CACHE)" $(FLINK_CHECKED)
+	cargo xtask option-catalogue --check "$(OPTIONS_DIR)" $(FLINK_CHECKED)

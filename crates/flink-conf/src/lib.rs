@@ -17,5 +17,5 @@ pub use key::Key;
 pub use layers::{EffectiveConf, LayerError, Origin, PlatformLayers, Setting, parse_flat_file};
 pub use options::{FlinkOption, Lookup};
 pub use secret::{MASK, is_secret, masked};
-pub use value::{ValueError, parse_bool, parse_duration_ms};
+pub use value::{ValueError, parse_bool, parse_duration_ms, parse_enum, parse_memory_bytes};
 pub use version::{FlinkVersion, VersionError};

@@ -4,6 +4,7 @@
 mod cli_docs;
 mod generated;
 mod layers;
+mod options;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -23,6 +24,7 @@ enum Command {
     Gen(GenArgs),
     /// Fail if a client or a runtime appears below the controller
     Layers,
+    OptionCatalogue(options::OptionArgs),
 }
 
 /// Write the generated files
@@ -38,6 +40,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Gen(args) => generate(root(), args.check, &mut out),
         Command::Layers => layers::check(root(), &mut out),
+        Command::OptionCatalogue(args) => options::run(root(), &args, &mut out),
     }
 }
 

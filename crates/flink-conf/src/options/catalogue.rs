@@ -1,80 +1,66 @@
-//! Option data: key, aliases and default by Flink version, read from the `ConfigOption` fields of Flink
-//! 1.15.4, 1.16.3, 1.17.2, 1.18.1, 1.19.3, 1.20.5, 2.0.2, 2.1.3, 2.2.1 and 2.3.0.
-//! Written by hand in the form that a generator over those jars can produce.
+//! The options that rules speak of, by their newest key. Their data is the generated catalogue's.
 
-use super::{Era, FlinkOption};
-use crate::FlinkVersion;
+use super::FlinkOption;
+use super::generated::OPTIONS;
 
-const fn era(
-    major: u16,
-    minor: u16,
-    key: &'static str,
-    aliases: &'static [&'static str],
-    default: Option<&'static str>,
-) -> Era {
-    Era { from: FlinkVersion::new(major, minor), key, aliases, default }
-}
+macro_rules! named {
+    ($($(#[$doc:meta])* $name:ident = $key:literal;)+) => {
+        $($(#[$doc])* pub static $name: FlinkOption = FlinkOption { eras: OPTIONS[place($key)].eras };)+
 
-macro_rules! catalogue {
-    ($($(#[$doc:meta])* $name:ident = [$($era:expr),+ $(,)?];)+) => {
-        $($(#[$doc])* pub static $name: FlinkOption = FlinkOption { eras: &[$($era),+] };)+
-
-        /// Every option of the catalogue.
+        /// Every option that has a name here.
         pub static ALL: &[&FlinkOption] = &[$(&$name),+];
     };
 }
 
-catalogue! {
+named! {
     /// Interval of periodic checkpoints; unset means that configuration switches none on.
-    CHECKPOINT_INTERVAL = [era(1, 15, "execution.checkpointing.interval", &[], None)];
+    CHECKPOINT_INTERVAL = "execution.checkpointing.interval";
     /// Whether checkpoints hold only what changed since the last one.
-    INCREMENTAL_CHECKPOINTS = [
-        era(1, 15, "state.backend.incremental", &[], Some("false")),
-        era(1, 20, "execution.checkpointing.incremental", &["state.backend.incremental"], Some("false")),
-    ];
+    INCREMENTAL_CHECKPOINTS = "execution.checkpointing.incremental";
     /// What becomes of checkpoints when a job is cancelled.
-    CHECKPOINT_RETENTION = [
-        era(1, 15, "execution.checkpointing.externalized-checkpoint-retention", &[], Some("NO_EXTERNALIZED_CHECKPOINTS")),
-    ];
+    CHECKPOINT_RETENTION = "execution.checkpointing.externalized-checkpoint-retention";
     /// Directory of savepoints.
-    SAVEPOINT_DIRECTORY = [
-        era(1, 15, "state.savepoints.dir", &["savepoints.state.backend.fs.dir"], None),
-        era(1, 20, "execution.checkpointing.savepoint-dir", &["state.savepoints.dir", "savepoints.state.backend.fs.dir"], None),
-    ];
+    SAVEPOINT_DIRECTORY = "execution.checkpointing.savepoint-dir";
     /// Where keyed state lives while a job runs.
-    STATE_BACKEND = [
-        era(1, 15, "state.backend", &[], None),
-        era(1, 17, "state.backend.type", &["state.backend"], None),
-        era(1, 19, "state.backend.type", &["state.backend"], Some("hashmap")),
-    ];
+    STATE_BACKEND = "state.backend.type";
     /// Streaming, batch or automatic.
-    RUNTIME_MODE = [era(1, 15, "execution.runtime-mode", &[], Some("STREAMING"))];
+    RUNTIME_MODE = "execution.runtime-mode";
     /// How a failed job is started again.
-    RESTART_STRATEGY = [
-        era(1, 15, "restart-strategy", &[], None),
-        era(1, 17, "restart-strategy.type", &["restart-strategy"], None),
-    ];
+    RESTART_STRATEGY = "restart-strategy.type";
     /// Exponential delay: first wait.
-    RESTART_INITIAL_BACKOFF = [era(1, 15, "restart-strategy.exponential-delay.initial-backoff", &[], Some("1 s"))];
+    RESTART_INITIAL_BACKOFF = "restart-strategy.exponential-delay.initial-backoff";
     /// Exponential delay: longest wait.
-    RESTART_MAX_BACKOFF = [
-        era(1, 15, "restart-strategy.exponential-delay.max-backoff", &[], Some("5 min")),
-        era(1, 19, "restart-strategy.exponential-delay.max-backoff", &[], Some("1 min")),
-    ];
+    RESTART_MAX_BACKOFF = "restart-strategy.exponential-delay.max-backoff";
     /// Exponential delay: factor from one wait to the next.
-    RESTART_BACKOFF_MULTIPLIER = [
-        era(1, 15, "restart-strategy.exponential-delay.backoff-multiplier", &[], Some("2.0")),
-        era(1, 19, "restart-strategy.exponential-delay.backoff-multiplier", &[], Some("1.5")),
-    ];
+    RESTART_BACKOFF_MULTIPLIER = "restart-strategy.exponential-delay.backoff-multiplier";
     /// Exponential delay: time without failure after which the wait starts anew.
-    RESTART_RESET_THRESHOLD = [era(1, 15, "restart-strategy.exponential-delay.reset-backoff-threshold", &[], Some("1 h"))];
+    RESTART_RESET_THRESHOLD = "restart-strategy.exponential-delay.reset-backoff-threshold";
     /// Exponential delay: share of the wait that is random.
-    RESTART_JITTER = [era(1, 15, "restart-strategy.exponential-delay.jitter-factor", &[], Some("0.1"))];
+    RESTART_JITTER = "restart-strategy.exponential-delay.jitter-factor";
     /// Names of the metrics reporters to start; unset means every configured one.
-    METRICS_REPORTERS = [era(1, 15, "metrics.reporters", &[], None)];
+    METRICS_REPORTERS = "metrics.reporters";
     /// `JobManager` high availability.
-    HIGH_AVAILABILITY = [
-        era(1, 15, "high-availability", &["recovery.mode"], Some("NONE")),
-        era(1, 17, "high-availability.type", &["recovery.mode", "high-availability"], Some("NONE")),
-    ];
+    HIGH_AVAILABILITY = "high-availability.type";
+}
+
+/// Where the catalogue has the option whose newest key this is; evaluated by the compiler only.
+#[expect(clippy::panic, reason = "stops the build, never the program")]
+const fn place(key: &str) -> usize {
+    let mut place = 0;
+    while place < OPTIONS.len() {
+        let eras = OPTIONS[place].eras;
+        if is_same(eras[eras.len() - 1].key.as_bytes(), key.as_bytes()) {
+            return place;
+        }
+        place += 1;
+    }
+    panic!("no option of the catalogue has this newest key")
+}
+
+const fn is_same(a: &[u8], b: &[u8]) -> bool {
+    let mut at = 0;
+    while at < a.len() && at < b.len() && a[at] == b[at] {
+        at += 1;
+    }
+    a.len() == b.len() && at == a.len()
 }

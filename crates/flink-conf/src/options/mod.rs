@@ -1,29 +1,71 @@
-//! The options that rules speak of: which key each Flink version reads, under which other names.
+//! Flink's options: which key each version reads, under which other names, with which type and default.
 
 mod catalogue;
+#[rustfmt::skip]
+mod generated;
+mod known;
+#[cfg(test)]
+mod tests;
 
 pub use catalogue::*;
+pub use generated::OPTIONS;
+pub use known::{OptionInfo, Role, known};
 
 use crate::{EffectiveConf, FlinkVersion, Key, Setting};
 
 /// One Flink option through the versions of Flink.
 #[derive(Debug)]
 pub struct FlinkOption {
-    /// Its eras in ascending order, without gaps; the first also stands for older versions, the last for newer ones.
+    /// Its eras in ascending order. A version between two eras, or after the end of the last, has no such option.
     pub eras: &'static [Era],
 }
 
-/// A span of Flink versions in which an option has one primary key, one set of aliases and one default.
+/// A span of Flink versions in which an option has one primary key, one set of other names, one type and default.
 #[derive(Debug)]
 pub struct Era {
-    /// First Flink version of the era.
+    /// First Flink version of the era. The oldest version of the catalogue also stands for older ones.
     pub from: FlinkVersion,
+    /// Last Flink version of the era; `None` if it lasts to the newest known version, which stands for newer ones.
+    pub until: Option<FlinkVersion>,
     /// The key to write.
     pub key: &'static str,
     /// Deprecated keys that are still read, in the order in which Flink tries them.
     pub aliases: &'static [&'static str],
-    /// Flink's default in the notation of a configuration file, if it has one.
+    /// Keys of other options that give the value where this one is not set, tried after the aliases.
+    pub fallbacks: &'static [&'static str],
+    /// What a value has to be.
+    pub value_type: ValueType,
+    /// Flink's default in the notation of a configuration file, if it has one: durations and memory sizes in the
+    /// largest unit that divides them (`10 min`, `64 mb`), lists with `;`, maps as `key:value,key:value`. What
+    /// depends on the machine is the text of Flink's documentation.
     pub default: Option<&'static str>,
+}
+
+/// What Flink reads a value as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ValueType {
+    /// `true` or `false`.
+    Bool,
+    /// A whole number of 32 bits.
+    Int,
+    /// A whole number of 64 bits.
+    Long,
+    /// A number of single precision.
+    Float,
+    /// A number of double precision.
+    Double,
+    /// Any text.
+    Text,
+    /// A time span ([`crate::parse_duration_ms`]).
+    Duration,
+    /// A memory size ([`crate::parse_memory_bytes`]).
+    Memory,
+    /// Pairs `key:value` joined with `,`, or one key of its own below this one for each.
+    Map,
+    /// One of these ([`crate::parse_enum`]).
+    Enum(&'static [&'static str]),
+    /// Several of one type, joined with `;`.
+    List(&'static ValueType),
 }
 
 /// What a configuration says of an option.
@@ -57,14 +99,33 @@ impl<'a> Lookup<'a> {
     }
 }
 
-impl FlinkOption {
-    fn era(&self, version: FlinkVersion) -> Option<&'static Era> {
-        self.eras.iter().rev().find(|era| era.from <= version).or(self.eras.first())
+impl Era {
+    /// Whether `spelling` is its key or one of its aliases.
+    fn reads(&self, spelling: &str) -> bool {
+        self.key == spelling || self.aliases.contains(&spelling)
     }
 
-    /// The key that a job of this version has to use.
+    fn spellings(&self) -> impl Iterator<Item = &'static str> + use<> {
+        std::iter::once(self.key).chain(self.aliases.iter().copied())
+    }
+}
+
+impl FlinkOption {
+    /// The era that a version falls into, if it has the option.
+    fn era(&self, version: FlinkVersion) -> Option<&'static Era> {
+        let version = version.max(generated::OLDEST);
+        self.eras.iter().find(|era| era.from <= version && era.until.is_none_or(|until| version <= until))
+    }
+
+    fn newest_key(&self) -> &'static str {
+        self.eras.last().map_or("", |era| era.key)
+    }
+
+    /// The key that a job of this version has to use; of an option that this version does not have, the one of
+    /// the next version that has it, or of the last that had it.
     pub fn key(&self, version: FlinkVersion) -> Key {
-        Key::from(self.era(version).map_or("", |era| era.key))
+        let next = || self.eras.iter().find(|era| era.from > version).or(self.eras.last());
+        Key::from(self.era(version).or_else(next).map_or("", |era| era.key))
     }
 
     /// Flink's own default in this version.
@@ -74,15 +135,15 @@ impl FlinkOption {
 
     /// The spellings that this version reads, the one that wins first.
     pub fn read_as(&self, version: FlinkVersion) -> impl Iterator<Item = &'static str> + use<> {
-        self.era(version).into_iter().flat_map(|era| std::iter::once(era.key).chain(era.aliases.iter().copied()))
+        self.era(version).into_iter().flat_map(Era::spellings)
     }
 
     /// Every spelling of any version, without repetition.
     pub fn spellings(&self) -> Vec<&'static str> {
         let mut all = Vec::new();
-        for key in self.eras.iter().flat_map(|era| std::iter::once(&era.key).chain(era.aliases)) {
-            if !all.contains(key) {
-                all.push(*key);
+        for key in self.eras.iter().flat_map(Era::spellings) {
+            if !all.contains(&key) {
+                all.push(key);
             }
         }
         all
@@ -90,7 +151,7 @@ impl FlinkOption {
 
     /// Whether `key` is one of this option's spellings.
     pub fn is_spelled(&self, key: &str) -> bool {
-        self.eras.iter().any(|era| era.key == key || era.aliases.contains(&key))
+        self.eras.iter().any(|era| era.reads(key))
     }
 
     /// What `conf` says of this option to a job of this version.
@@ -106,59 +167,7 @@ impl FlinkOption {
     }
 }
 
-/// The option that `key` spells, among those of the catalogue.
+/// The option that `key` spells, among those in [`ALL`].
 pub fn spelled(key: &str) -> Option<&'static FlinkOption> {
     ALL.iter().copied().find(|option| option.is_spelled(key))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const V1_16: FlinkVersion = FlinkVersion::new(1, 16);
-    const V1_19: FlinkVersion = FlinkVersion::new(1, 19);
-    const V1_20: FlinkVersion = FlinkVersion::new(1, 20);
-    const V9_9: FlinkVersion = FlinkVersion::new(9, 9);
-
-    fn conf(pairs: &[(&str, &str)]) -> EffectiveConf {
-        EffectiveConf::of_resource(pairs.iter().map(|(key, value)| (Key::from(key), (*value).to_owned())).collect())
-    }
-
-    #[test]
-    fn the_key_to_write_follows_the_version() {
-        assert_eq!(INCREMENTAL_CHECKPOINTS.key(V1_19).as_str(), "state.backend.incremental");
-        assert_eq!(INCREMENTAL_CHECKPOINTS.key(V1_20).as_str(), "execution.checkpointing.incremental");
-        assert_eq!(RESTART_STRATEGY.key(V1_16).as_str(), "restart-strategy");
-        assert_eq!(RESTART_STRATEGY.key(V9_9).as_str(), "restart-strategy.type");
-        assert_eq!(STATE_BACKEND.key(FlinkVersion::new(1, 13)).as_str(), "state.backend");
-    }
-
-    #[test]
-    fn the_primary_key_wins_over_an_alias() {
-        let conf = conf(&[("state.backend", "hashmap"), ("state.backend.type", "rocksdb")]);
-        assert_eq!(STATE_BACKEND.find(&conf, V1_20).value(), Some("rocksdb"));
-        assert_eq!(STATE_BACKEND.find(&conf, V1_16).value(), Some("hashmap"));
-    }
-
-    #[test]
-    fn a_newer_spelling_is_a_choice_without_effect() {
-        let conf = conf(&[("execution.checkpointing.incremental", "true")]);
-        assert!(matches!(INCREMENTAL_CHECKPOINTS.find(&conf, V1_19), Lookup::Ignored { .. }));
-        assert_eq!(INCREMENTAL_CHECKPOINTS.find(&conf, V1_20).value(), Some("true"));
-        assert_eq!(RESTART_STRATEGY.find(&conf, V1_20), Lookup::Unset);
-    }
-
-    #[test]
-    fn eras_ascend_and_spellings_belong_to_one_option() {
-        let mut seen = Vec::new();
-        for option in ALL {
-            assert!(option.eras.is_sorted_by_key(|era| era.from) && !option.eras.is_empty());
-            for key in option.spellings() {
-                assert!(!seen.contains(&key), "{key} spells two options");
-                seen.push(key);
-            }
-        }
-        assert_eq!(spelled("state.backend").map(FlinkOption::spellings), Some(STATE_BACKEND.spellings()));
-        assert!(spelled("no.such.option").is_none());
-    }
 }
