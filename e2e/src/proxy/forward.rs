@@ -18,6 +18,7 @@ use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 
 use super::request::{Outcome, Record, RequestInfo};
 use super::{Shared, Verdict};
@@ -56,6 +57,8 @@ async fn upstream(server: &str, ca: &Path) -> Client {
 /// An error makes hyper close the connection without an answer.
 async fn answer(request: Request<Incoming>, client: Client, shared: Arc<Shared>) -> io::Result<Response<AnswerBody>> {
     shared.thawed().await;
+    // From here on a cut concerns this answer, also when it comes before the answer does.
+    let cuts = shared.cuts.subscribe();
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes();
     let info = record(&shared, &parts, body);
@@ -95,7 +98,7 @@ async fn answer(request: Request<Incoming>, client: Client, shared: Arc<Shared>)
     }
     settle(Outcome::Forwarded(status));
     shared.thawed().await;
-    Ok(incoming(response, shared))
+    Ok(incoming(response, cuts, shared))
 }
 
 /// Reads a withheld answer to its end, at which the API server has certainly logged the request.
@@ -124,10 +127,9 @@ fn outgoing(mut parts: Parts, info: &RequestInfo) -> Request<Body> {
 }
 
 /// Passes the answer on as it comes, held back while the proxy is frozen and broken off when it is cut.
-fn incoming(response: Response<Body>, shared: Arc<Shared>) -> Response<AnswerBody> {
+fn incoming(response: Response<Body>, cuts: watch::Receiver<()>, shared: Arc<Shared>) -> Response<AnswerBody> {
     let (mut parts, body) = response.into_parts();
     strip(&mut parts.headers);
-    let cuts = shared.cuts.subscribe();
     let frames = stream::unfold((body, cuts, shared), |(mut body, mut cuts, shared)| async {
         let frame = tokio::select! {
             frame = body.frame() => frame?.map_err(io::Error::other),

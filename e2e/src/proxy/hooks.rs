@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -83,8 +84,13 @@ pub struct Gate(watch::Sender<Stage>);
 
 impl Gate {
     /// Returns when the request has come.
+    ///
+    /// # Panics
+    /// When it has not come after a minute.
     pub async fn reached(&self) {
-        let _ = self.0.subscribe().wait_for(|stage| *stage >= Stage::Reached).await;
+        let mut stage = self.0.subscribe();
+        let reached = stage.wait_for(|stage| *stage >= Stage::Reached);
+        let _ = tokio::time::timeout(Duration::from_mins(1), reached).await.expect("the request to hold never came");
     }
 
     /// Lets the request go on, also one that has not come yet.

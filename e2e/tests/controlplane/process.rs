@@ -177,23 +177,27 @@ async fn with_the_api_frozen_past_the_deadline_it_ends_and_its_held_write_never_
     let scene = Scene::new("frozen").await;
     let (held, gate) = hold_first(is_patch);
     let proxy = Proxy::with_hook(scene.plane, held);
-    let operator = behind(&scene, &proxy, &SHORT).await;
+    let args = ["--lease-duration", "6"];
+    let operator = behind(&scene, &proxy, &args).await;
     scene.create(job("j")).await;
     gate.reached().await;
     proxy.freeze();
+    let frozen = Instant::now();
     gate.open();
     assert_eq!(exit_code(&operator).await, Some(1), "{}", operator.logs());
+    // Its deadline is 4 s after its last renewal, and nobody else may lead before 6 s after it.
+    assert!(frozen.elapsed() < Duration::from_secs(6), "it ended only after {:?}", frozen.elapsed());
     assert!(operator.logs().contains("could not be renewed before its deadline"), "{}", operator.logs());
     let last_renewal = lease_held(&scene, "flink-remedy").1;
     proxy.thaw();
     // By another way in, so that whatever the proxy still held would have come first.
-    let next = scene.start(&SHORT).await;
+    let next = scene.start(&args).await;
     scene.filled("j").await;
     scene.note("j", "Remediated", "").await;
     scene.settle(&next, 1).await;
     assert_each_patched_once(&scene, &["j"]);
     let patch: Timestamp = scene.patches()[0].received.parse().expect("RFC 3339");
-    assert!(patch.duration_since(last_renewal) > SignedDuration::from_secs(3), "the write held by the first landed");
+    assert!(patch.duration_since(last_renewal) > SignedDuration::from_secs(6), "the write held by the first landed");
     assert_eq!(proxy.count(is_patch), 1);
 }
 
@@ -202,7 +206,9 @@ async fn no_write_comes_later_than_the_renew_deadline_after_the_last_renewal() {
     let scene = Scene::new("deadline").await;
     let proxy = Proxy::start(scene.plane);
     let operator = behind(&scene, &proxy, &SHORT).await;
-    leads(&operator).await;
+    // A server that has just started takes seconds to create the first object of a custom kind.
+    scene.create(job("first")).await;
+    scene.note("first", "Remediated", "").await;
     // From now on the lease is not renewed, while everything else works.
     proxy.set_hook(hook(async |request| {
         if request.resource == "leases" && request.is_mutating() {
@@ -288,6 +294,7 @@ async fn meanwhile(proxy: &Proxy, resource: &'static str, forgets: bool, act: im
         "reason": "Expired", "code": 410, "message": "too old resource version" } });
     let answer = Arc::new(Mutex::new(forgets.then_some(gone)));
     let (hold, gate) = hold_first(watches);
+    await_condition("a watch to cut", PATIENCE, async || (proxy.count(watches) > 0).then_some(())).await;
     proxy.set_hook(hook(move |request: Arc<RequestInfo>| {
         let (hold, answer) = (hold.clone(), answer.clone());
         async move {
@@ -309,13 +316,21 @@ async fn cut_watches_are_taken_up_again_with_nothing_lost_and_nothing_twice() {
     let operator = behind(&scene, &proxy, &[]).await;
     scene.create(job("a")).await;
     scene.note("a", "Remediated", "").await;
-    for (name, forgets) in [("b", false), ("c", true), ("d", true)] {
-        meanwhile(&proxy, "flinkdeployments", forgets, scene.create(job(name))).await;
-        scene.note(name, "Remediated", "").await;
-    }
-    scene.settle(&operator, 4).await;
-    assert_each_patched_once(&scene, &["a", "b", "c", "d"]);
-    assert_eq!(scene.events().await.len(), 4);
+    meanwhile(&proxy, "flinkdeployments", false, scene.create(job("b"))).await;
+    scene.note("b", "Remediated", "").await;
+    // As many as make a list long enough to be looked into before it is whole.
+    let many: Vec<String> = (0..100).map(|n| format!("job-{n:03}")).collect();
+    let created = stream::iter(&many).for_each_concurrent(16, |name| async { drop(scene.create(job(name)).await) });
+    meanwhile(&proxy, "flinkdeployments", true, created).await;
+    await_condition("every job to be told of", PATIENCE, async || match scene.events().await.len() {
+        102 => Ok(()),
+        count => Err(count),
+    })
+    .await;
+    scene.settle(&operator, 102).await;
+    let all: Vec<&str> = ["a", "b"].into_iter().chain(many.iter().map(String::as_str)).collect();
+    assert_each_patched_once(&scene, &all);
+    assert_eq!(scene.events().await.len(), 102);
 }
 
 #[tokio::test]
