@@ -68,6 +68,19 @@ impl ApplyError {
             Self::NotAMap | Self::Gone => Retry::OnChange,
         }
     }
+
+    /// Whether the write may have landed all the same.
+    pub(crate) fn is_uncertain(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::NotLeader(_) => true,
+            Self::Conflict { .. }
+            | Self::NotAMap
+            | Self::Stale(_)
+            | Self::Gone
+            | Self::Forbidden(_)
+            | Self::Rejected { .. } => false,
+        }
+    }
 }
 
 /// The object as the server holds it after our write; only [`apply`] makes one, and reports speak of nothing else.

@@ -13,7 +13,7 @@ pub use backoff::Backoff;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use checklist::{HoldReason, Holdings, Mode, Obedience, Plan, Situation, Subject, Timing, plan};
+use checklist::{HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Situation, Subject, Timing, plan};
 use flink_api::FlinkDeployment;
 use jiff::Timestamp;
 use kube::Client;
@@ -138,26 +138,35 @@ async fn carry_out(
     now: Timestamp,
 ) -> Result<(Look, Option<Applied>), Error> {
     let is_off = look.obedience.mode(context.policy.mode) <= Mode::Advise;
-    if context.dry_run || is_off {
+    let is_left_alone = look.obedience.opt_out == OptOut::All || deployment.metadata.deletion_timestamp.is_some();
+    if context.dry_run || is_off || is_left_alone {
         return Ok((look, None));
     }
     let intent = decide(deployment, &look.plan, &look.holdings, &look.obedience, now);
     let started = Instant::now();
     let written = match &intent {
-        Intent::Patch(Change { restarts: true, .. }) => match context.slot.take(&context.jobs).await {
-            Ok(mut slot) => {
-                let applied = apply(&context.client, &context.fence, deployment, &intent).await;
-                if let Ok(Some(applied)) = &applied {
-                    slot.written(deployment.uid(), applied.object().metadata.generation.unwrap_or_default());
-                    context.metrics.restarted();
+        Intent::Patch(Change { restarts: true, .. }) => {
+            match context.slot.take(&context.jobs, deployment.uid()).await {
+                Ok(mut slot) => {
+                    let applied = apply(&context.client, &context.fence, deployment, &intent).await;
+                    match &applied {
+                        Ok(Some(applied)) => {
+                            slot.written(deployment.uid(), applied.object().metadata.generation.unwrap_or_default());
+                            context.metrics.restarted();
+                        }
+                        Err(error) if error.is_uncertain() => {
+                            slot.uncertain(deployment.uid(), deployment.metadata.generation.unwrap_or_default() + 1);
+                        }
+                        Ok(None) | Err(_) => {}
+                    }
+                    applied
                 }
-                applied
+                Err(other) => {
+                    look.plan.timing = Timing::Held(HoldReason::InFlight(other));
+                    return Ok((look, None));
+                }
             }
-            Err(other) => {
-                look.plan.timing = Timing::Held(HoldReason::InFlight(other));
-                return Ok((look, None));
-            }
-        },
+        }
         Intent::Nothing | Intent::DropForeignRecord | Intent::Patch(_) => {
             apply(&context.client, &context.fence, deployment, &intent).await
         }

@@ -1,42 +1,60 @@
 //! One restart in flight in the whole cluster, derived from the objects themselves.
 
 use std::collections::{HashMap, HashSet};
+use std::time::Duration;
 
 use checklist::{Filled, Situation};
 use flink_api::{FieldOwners, FlinkDeployment};
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 
 use crate::jobs::Jobs;
+
+/// How long a restart counts of which nobody knows whether it was written: far longer than a watch lags.
+const UNCERTAIN: Duration = Duration::from_mins(1);
+
+/// A restart by the generation that it gives its job, and until when it counts if the cache never shows it.
+#[derive(Debug)]
+struct Written {
+    generation: i64,
+    until: Option<Instant>,
+}
 
 /// The right to restart one job. Taken before the write and held over it, so that two reconciliations never
 /// decide on the same free slot.
 #[derive(Debug, Default)]
 pub struct RestartSlot {
     /// Restarts that we wrote and the cache may not show yet: uid to the generation that the write gave.
-    written: Mutex<HashMap<String, i64>>,
+    written: Mutex<HashMap<String, Written>>,
 }
 
 /// The slot, held while the restart is written.
 #[derive(Debug)]
 pub struct SlotGuard<'a> {
-    written: MutexGuard<'a, HashMap<String, i64>>,
+    written: MutexGuard<'a, HashMap<String, Written>>,
 }
 
 impl SlotGuard<'_> {
     /// Notes that the restart was written, as this generation of the object.
     pub fn written(&mut self, uid: &str, generation: i64) {
-        self.written.insert(uid.to_owned(), generation);
+        self.written.insert(uid.to_owned(), Written { generation, until: None });
+    }
+
+    /// Notes that the restart may have been written, as this generation: the server's answer was lost.
+    pub fn uncertain(&mut self, uid: &str, generation: i64) {
+        self.written.insert(uid.to_owned(), Written { generation, until: Some(Instant::now() + UNCERTAIN) });
     }
 }
 
 impl RestartSlot {
-    /// The slot, or `namespace/name` of the job whose restart is not over.
-    pub async fn take(&self, jobs: &Jobs) -> Result<SlotGuard<'_>, String> {
+    /// The slot for the job with this uid, or `namespace/name` of the other whose restart is not over. A job may
+    /// try its own lost write again: its uid and resourceVersion keep that from landing twice.
+    pub async fn take(&self, jobs: &Jobs, uid: &str) -> Result<SlotGuard<'_>, String> {
         let mut written = self.written.lock().await;
         let mut busy = None;
         let mut unseen = HashSet::new();
         for job in jobs.all() {
-            if written.get(job.uid()).is_some_and(|generation| job.metadata.generation < Some(*generation)) {
+            if written.get(job.uid()).is_some_and(|written| job.metadata.generation < Some(written.generation)) {
                 unseen.insert(job.uid().to_owned());
             }
             if is_in_flight(&job) {
@@ -44,9 +62,10 @@ impl RestartSlot {
             }
         }
         // A job that the cache does not hold any more is gone; one that it shows as we left it speaks for itself.
-        written.retain(|uid, _| unseen.contains(uid));
-        if let Some(uid) = written.keys().next() {
-            busy.get_or_insert_with(|| format!("the job with uid {uid}"));
+        let now = Instant::now();
+        written.retain(|uid, written| unseen.contains(uid) && written.until.is_none_or(|until| now < until));
+        if let Some(other) = written.keys().find(|other| *other != uid) {
+            busy.get_or_insert_with(|| format!("the job with uid {other}"));
         }
         match busy {
             Some(job) => Err(job),
@@ -101,9 +120,9 @@ mod tests {
         let (jobs, mut cache) = cache();
         let slot = RestartSlot::default();
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
-        assert_eq!(slot.take(&jobs).await.unwrap_err(), "n/a");
+        assert_eq!(slot.take(&jobs, "b").await.unwrap_err(), "n/a");
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
-        assert!(slot.take(&jobs).await.is_ok());
+        assert!(slot.take(&jobs, "b").await.is_ok());
     }
 
     #[tokio::test]
@@ -113,10 +132,24 @@ mod tests {
         let mut before = job("a", None, "STABLE");
         before.metadata.generation = Some(1);
         cache.apply_watcher_event(&Event::Apply(before));
-        slot.take(&jobs).await.unwrap().written("a", 2);
-        assert!(slot.take(&jobs).await.is_err());
+        slot.take(&jobs, "b").await.unwrap().written("a", 2);
+        assert!(slot.take(&jobs, "b").await.is_err());
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
-        assert!(slot.take(&jobs).await.is_ok());
+        assert!(slot.take(&jobs, "b").await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_restart_whose_answer_was_lost_counts_for_a_while() {
+        let (jobs, mut cache) = cache();
+        let slot = RestartSlot::default();
+        let mut before = job("a", None, "STABLE");
+        before.metadata.generation = Some(1);
+        cache.apply_watcher_event(&Event::Apply(before));
+        slot.take(&jobs, "b").await.unwrap().uncertain("a", 2);
+        assert!(slot.take(&jobs, "b").await.is_err());
+        assert!(slot.take(&jobs, "a").await.is_ok());
+        tokio::time::advance(UNCERTAIN).await;
+        assert!(slot.take(&jobs, "b").await.is_ok());
     }
 
     #[tokio::test]
@@ -125,8 +158,8 @@ mod tests {
         let slot = RestartSlot::default();
         let restarting = job("a", Some(2), "UPGRADING");
         cache.apply_watcher_event(&Event::Apply(restarting.clone()));
-        assert!(slot.take(&jobs).await.is_err());
+        assert!(slot.take(&jobs, "b").await.is_err());
         cache.apply_watcher_event(&Event::Delete(restarting));
-        assert!(slot.take(&jobs).await.is_ok());
+        assert!(slot.take(&jobs, "b").await.is_ok());
     }
 }
