@@ -1,27 +1,31 @@
 //! When the API server refuses a watch or is away: how long the watch waits, and what it says.
 
 use std::error::Error;
-use std::time::Duration;
 
+use futures::stream::{self, BoxStream};
+use futures::{Stream, StreamExt, future};
 use kube::core::Status;
-use kube::runtime::utils::Backoff;
-use kube::runtime::watcher::{self, DefaultBackoff};
+use kube::runtime::WatchStreamExt;
+use kube::runtime::watcher::{self, DefaultBackoff, Event};
 
-/// Growing waits between two attempts of a watch. A watcher begins every attempt with an item that is no
-/// error, which would reset the waits each time, so that they never grew; time alone resets these.
-#[derive(Default)]
-pub(crate) struct Waits(DefaultBackoff);
-
-impl Iterator for Waits {
-    type Item = Duration;
-
-    fn next(&mut self) -> Option<Duration> {
-        self.0.next()
-    }
-}
-
-impl Backoff for Waits {
-    fn reset(&mut self) {}
+/// Waits longer after every attempt that brings nothing, up to a minute. A watcher begins each attempt with
+/// [`Event::Init`], which a backoff takes for a success, so that its waits would never grow: the event is held
+/// back until something follows it.
+pub(crate) fn patient<'a, K: Send + 'a>(
+    events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'a,
+) -> BoxStream<'a, watcher::Result<Event<K>>> {
+    let held = events.scan(false, |begun, event| {
+        let follows = match event {
+            Ok(Event::Init) => {
+                *begun = true;
+                [None, None]
+            }
+            Ok(event) => [std::mem::take(begun).then_some(Ok(Event::Init)), Some(Ok(event))],
+            Err(error) => [None, Some(Err(error))],
+        };
+        future::ready(Some(stream::iter(follows.into_iter().flatten())))
+    });
+    held.flatten().backoff(DefaultBackoff::default()).boxed()
 }
 
 /// The API server's answer, if it gave one.
@@ -62,17 +66,48 @@ pub(crate) fn with_causes(error: &dyn Error) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use tokio::time::Instant;
+
     use super::*;
 
-    #[test]
-    fn waits_grow_though_every_attempt_begins_well() {
-        let mut waits = Waits::default();
-        let mut longest = Duration::ZERO;
-        for _ in 0..8 {
-            waits.reset();
-            longest = longest.max(waits.next().unwrap());
-        }
-        assert!(longest > Duration::from_secs(10), "{longest:?}");
+    /// How long after the attempt's failure each further attempt begins.
+    async fn waits(attempts: Vec<Vec<watcher::Result<Event<()>>>>) -> Vec<Duration> {
+        let began = std::sync::Mutex::new(Vec::new());
+        let events = stream::iter(attempts).flat_map(|attempt| {
+            began.lock().unwrap().push(Instant::now());
+            stream::iter(attempt)
+        });
+        patient(events).for_each(|_| future::ready(())).await;
+        began.into_inner().unwrap().windows(2).map(|pair| pair[1] - pair[0]).collect()
+    }
+
+    fn failed() -> Vec<watcher::Result<Event<()>>> {
+        vec![Ok(Event::Init), Err(watcher::Error::NoResourceVersion)]
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn waits_grow_while_nothing_comes_and_begin_anew_when_something_does() {
+        let waits = waits(vec![
+            failed(),
+            failed(),
+            failed(),
+            failed(),
+            failed(),
+            vec![Ok(Event::Init), Ok(Event::InitDone), Err(watcher::Error::NoResourceVersion)],
+            failed(),
+        ])
+        .await;
+        assert!(waits[4] > Duration::from_secs(10), "{waits:?}");
+        assert!(waits[5] < Duration::from_secs(2), "{waits:?}");
+    }
+
+    #[tokio::test]
+    async fn what_a_watcher_says_comes_through_in_its_order() {
+        let events = vec![Ok(Event::Init), Ok(Event::InitApply(1)), Ok(Event::InitDone), Ok(Event::Apply(2))];
+        let seen: Vec<_> = patient(stream::iter(events)).map(|event| format!("{:?}", event.unwrap())).collect().await;
+        assert_eq!(seen, ["Init", "InitApply(1)", "InitDone", "Apply(2)"]);
     }
 
     #[test]

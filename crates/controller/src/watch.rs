@@ -17,7 +17,7 @@ use tracing::{error, warn};
 
 use crate::jobs::Jobs;
 use crate::reconcile::trigger::digest;
-use crate::trouble::{Waits, advice, answer, with_causes};
+use crate::trouble::{advice, answer, patient, with_causes};
 
 /// Asks for looks at the jobs of one watched namespace. Closed until this process leads: whoever begins to lead
 /// looks at everything, and a queue that nobody reads would grow for ever.
@@ -58,7 +58,7 @@ pub(crate) async fn jobs(
         Some(namespace) => Api::namespaced(client, namespace),
         None => Api::all(client),
     };
-    let events = watcher(api, Config::default()).backoff(Waits::default()).reflect(writer);
+    let events = patient(watcher(api, Config::default())).reflect(writer);
     follow(events, &queue, &forget).await;
 }
 
@@ -113,7 +113,7 @@ pub(crate) async fn namespaces(
     queues: Vec<Queue>,
 ) {
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
-    let events = watcher(api, Config::default()).backoff(Waits::default()).reflect(writer);
+    let events = patient(watcher(api, Config::default())).reflect(writer);
     pin_mut!(events);
     let mut annotations = HashMap::new();
     let look_at = |name: &str| enqueue(jobs.in_namespace(name).map(|job| ObjectRef::from_obj(&*job)), &queues);

@@ -7,14 +7,14 @@ use std::time::Duration;
 use checklist::Platform;
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::ConfigMap;
+use kube::runtime::watcher::Config;
 use kube::runtime::watcher::{self, Event, watcher};
-use kube::runtime::{WatchStreamExt, watcher::Config};
 use kube::{Api, Client};
 use tokio::sync::watch;
 use tracing::{info, warn};
 
 use super::platform_from_files;
-use crate::trouble::{Waits, advice, answer, with_causes};
+use crate::trouble::{advice, answer, patient, with_causes};
 
 /// How often a mounted directory is read again. A kubelet updates a mounted `ConfigMap` within about a minute.
 const REREAD: Duration = Duration::from_secs(5);
@@ -114,7 +114,7 @@ async fn read_directory(path: &Path) -> Result<Platform, String> {
 
 async fn follow_config_map(client: Client, namespace: &str, name: &str, known: &watch::Sender<Option<Known>>) {
     let api: Api<ConfigMap> = Api::namespaced(client, namespace);
-    let events = watcher(api, Config::default().fields(&format!("metadata.name={name}"))).backoff(Waits::default());
+    let events = patient(watcher(api, Config::default().fields(&format!("metadata.name={name}"))));
     pin_mut!(events);
     let read = |map: ConfigMap| {
         platform_from_files(&map.data.unwrap_or_default())
