@@ -16,7 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
-use super::{About, Notice};
+use super::{About, Notice, Reason};
 use crate::lease::Fence;
 use crate::metrics::Metrics;
 
@@ -95,9 +95,9 @@ impl EventSink {
             return;
         }
         let reason = about.notice.reason;
-        if self.said.is_storm(&uid, now) {
-            self.metrics.event_dropped(reason);
-        } else if self.queue.try_send((name.clone(), about)).is_err() {
+        // What was changed is always told: changes are bounded by themselves.
+        let is_storm = reason != Reason::Remediated && self.said.is_storm(&uid, now);
+        if is_storm || self.queue.try_send((name.clone(), about)).is_err() {
             self.said.set(&uid, &name, None);
             self.metrics.event_dropped(reason);
         }
