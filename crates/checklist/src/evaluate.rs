@@ -1,4 +1,5 @@
-use crate::{Judgement, Policy, Rule, Scope, Subject};
+use crate::rule::Check;
+use crate::{Judgement, Kind, Policy, Rule, Scope, Subject};
 
 /// A rule's judgement of one subject.
 #[derive(Clone, Debug)]
@@ -9,18 +10,39 @@ pub struct Finding {
     pub judgement: Judgement,
 }
 
-/// Lets every rule judge the subject, in the order given.
+/// Lets every rule judge the subject, in the order given. A rule about keys says nothing where no key offends.
 pub fn evaluate(rules: &[&'static Rule], subject: &Subject, policy: &Policy) -> Vec<Finding> {
-    rules.iter().map(|&rule| Finding { rule, judgement: judge(rule, subject, policy) }).collect()
+    let judge = |&rule: &&'static Rule| {
+        judge(rule, subject, policy).into_iter().map(move |judgement| Finding { rule, judgement })
+    };
+    rules.iter().flat_map(judge).collect()
 }
 
-fn judge(rule: &Rule, subject: &Subject, policy: &Policy) -> Judgement {
-    if rule.scope == Scope::Job && subject.is_session() {
-        return Judgement::not_applicable(
-            "a session cluster has no job of its own; its session jobs carry this setting",
-        );
+fn judge(rule: &Rule, subject: &Subject, policy: &Policy) -> Vec<Judgement> {
+    let mut judgements = match (rule.check, elsewhere(rule, subject)) {
+        (Check::Item(_), Some(where_to)) => return vec![Judgement::not_applicable(where_to)],
+        (Check::Item(check), None) => vec![check(subject, policy)],
+        (Check::Keys(check), _) => check(subject, policy),
+    };
+    for judgement in &mut judgements {
+        judgement.fills.retain(|fill| !subject.has(&fill.target));
+        if !judgement.fills.is_empty() && !subject.passes_on_options() {
+            let why = format!("{}; Flink {} reads it on the session cluster only", judgement.message, subject.version);
+            *judgement = Judgement::advice(why);
+        }
     }
-    let mut judgement = (rule.check)(subject, policy);
-    judgement.fills.retain(|fill| !subject.has(&fill.target));
-    judgement
+    judgements
+}
+
+/// Where the rule looks instead, if not at this kind of object.
+fn elsewhere(rule: &Rule, subject: &Subject) -> Option<&'static str> {
+    match (rule.scope, subject.kind) {
+        (Scope::Job, Kind::SessionCluster) => {
+            Some("a session cluster has no job of its own; its session jobs carry this setting")
+        }
+        (Scope::Cluster, Kind::SessionJob) => {
+            Some("a session job has no cluster of its own; its session cluster carries this setting")
+        }
+        (Scope::Job | Scope::Cluster, _) => None,
+    }
 }

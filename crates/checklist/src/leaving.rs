@@ -45,8 +45,8 @@ impl Leaving {
         self.taken_over.union(&self.overlapping).cloned().collect()
     }
 
-    /// The subject without what is to be filled again under another name.
-    pub(crate) fn respelled(&self, subject: &Subject) -> Subject {
+    /// The subject without what overlaps, so that it can be written again under another name.
+    pub(crate) fn without_overlapping(&self, subject: &Subject) -> Subject {
         let mut subject = subject.clone();
         self.overlapping.iter().filter_map(as_option).for_each(|key| subject.conf.remove(key));
         subject

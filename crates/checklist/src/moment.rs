@@ -40,6 +40,8 @@ pub enum HoldReason {
     Deleting,
     /// A `FlinkBlueGreenDeployment` writes it.
     OwnedByBlueGreen,
+    /// A kind that we judge, but do not write.
+    OnlyJudged(&'static str),
     /// FKO's canary.
     Canary,
     /// The status has an unexpected shape.
@@ -93,6 +95,7 @@ impl fmt::Display for HoldReason {
             Self::LayersUnreadable(why) => write!(f, "the Flink operator's own configuration cannot be read ({why}), so a value set there could be overridden; check --operator-config"),
             Self::Deleting => f.write_str("it is being deleted"),
             Self::OwnedByBlueGreen => f.write_str("a FlinkBlueGreenDeployment writes it and would undo the change; the parent's template is the place"),
+            Self::OnlyJudged(kind) => write!(f, "flink-remedy does not write {kind}s by itself; put the values into its manifest, flink-remedy diff prints them"),
             Self::Canary => f.write_str("it is the Flink operator's canary"),
             Self::StatusUnreadable(why) => write!(f, "its status cannot be read ({why}); it is left alone until it can"),
             Self::DeploymentError => f.write_str("the Flink operator reports an error in status.error; resolve it first"),
@@ -144,11 +147,10 @@ pub(crate) fn moment(situation: &Situation, subject: &Subject) -> Moment {
     }
 }
 
-fn has_high_availability(subject: &Subject) -> bool {
-    HIGH_AVAILABILITY
-        .find(&subject.conf, subject.version)
-        .value()
-        .is_some_and(|kind| !kind.eq_ignore_ascii_case("none"))
+/// By Flink's own options, or by the field with which Amazon EMR on EKS sets it up.
+pub(crate) fn has_high_availability(subject: &Subject) -> bool {
+    let kind = HIGH_AVAILABILITY.find(&subject.conf, subject.version).value();
+    kind.is_some_and(|kind| !kind.eq_ignore_ascii_case("none")) || subject.cluster.job_manager.storage_dir.is_some()
 }
 
 fn untouchable(situation: &Situation) -> Option<HoldReason> {
@@ -156,6 +158,8 @@ fn untouchable(situation: &Situation) -> Option<HoldReason> {
         Some(HoldReason::Deleting)
     } else if situation.blue_green {
         Some(HoldReason::OwnedByBlueGreen)
+    } else if let Some(kind) = situation.only_judged {
+        Some(HoldReason::OnlyJudged(kind))
     } else if situation.canary {
         Some(HoldReason::Canary)
     } else {

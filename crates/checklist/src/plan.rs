@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use flink_conf::options::spelled;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
@@ -8,7 +9,7 @@ use crate::leaving::{Leaving, NESTED_YAML};
 use crate::moment::moment;
 use crate::{
     Approval, Disruption, Fill, Finding, HoldReason, Holdings, Mode, Moment, Obedience, OptOut, Policy, RULES, Rule,
-    Situation, Subject, Target, Verdict, evaluate,
+    Situation, Subject, Target, Verdict, evaluate, find,
 };
 
 /// When a plan may be carried out.
@@ -125,11 +126,12 @@ fn propose(
 ) -> Plan {
     let obeyed: Vec<&'static Rule> = rules.iter().copied().filter(|rule| !obedience.is_opted_out(rule)).collect();
     let leaving = Leaving::of(subject, holdings);
-    let respelled = leaving.respelled(subject);
+    let respelled = respelled(&leaving, subject, holdings);
+    let subject_then = leaving.without_overlapping(subject);
     let leaving = leaving.all();
-    let close = |verdicts: &[Verdict]| Closure::of(&obeyed, &respelled, policy, verdicts);
+    let close = |verdicts: &[Verdict]| Closure::of(&obeyed, &subject_then, respelled.clone(), policy, verdicts);
     let gaps = close(&[Verdict::Gap]);
-    let closes_gap = !gaps.fills.is_empty();
+    let closes_gap = gaps.fills.len() > respelled.len();
     // A running job waits for its next deployment with what is right by default only.
     let closure = match (free, closes_gap || !leaving.is_empty()) {
         (true, _) => close(&[Verdict::Gap, Verdict::Implicit]),
@@ -198,6 +200,25 @@ fn hash(fills: &BTreeMap<Target, PlannedFill>, leaving: &BTreeSet<Target>) -> St
     hex(&digest.finalize()[..6])
 }
 
+/// Values of ours that overlap with another key, under the name that the job's Flink has for them now. They keep their
+/// value whatever the policy says today: state and high availability must be found where they are.
+fn respelled(leaving: &Leaving, subject: &Subject, holdings: &Holdings) -> BTreeMap<Target, PlannedFill> {
+    let mut respelled = BTreeMap::new();
+    for target in &leaving.overlapping {
+        let (Target::Option(key), Some(value)) = (target, holdings.ours.get(target)) else { continue };
+        let Some(option) = spelled(key.as_str()) else { continue };
+        let now = option.key(subject.version);
+        if now != *key
+            && !option.spellings().iter().any(|other| *other != key.as_str() && subject.conf.get(other).is_some())
+        {
+            let rule = holdings.filled.as_ref().and_then(|filled| find(&filled.values.get(target)?.rule));
+            let rule = rule.map_or("", |rule| rule.code);
+            respelled.insert(Target::Option(now), PlannedFill { value: value.clone(), rule });
+        }
+    }
+    respelled
+}
+
 /// The fills of a set of rules, merged to a fixpoint.
 struct Closure {
     fills: BTreeMap<Target, PlannedFill>,
@@ -205,9 +226,18 @@ struct Closure {
 }
 
 impl Closure {
-    fn of(rules: &[&'static Rule], subject: &Subject, policy: &Policy, verdicts: &[Verdict]) -> Self {
-        let mut closure = Self { fills: BTreeMap::new(), refused: Vec::new() };
+    fn of(
+        rules: &[&'static Rule],
+        subject: &Subject,
+        respelled: BTreeMap<Target, PlannedFill>,
+        policy: &Policy,
+        verdicts: &[Verdict],
+    ) -> Self {
         let mut filled = subject.clone();
+        for (target, fill) in &respelled {
+            filled.fill(&Fill { target: target.clone(), value: fill.value.clone() });
+        }
+        let mut closure = Self { fills: respelled, refused: Vec::new() };
         // Every round but the last adds the fills of a rule that had none before.
         for _ in 0..=rules.len() {
             let before = closure.fills.len();
@@ -243,6 +273,9 @@ impl Closure {
 /// YAML and throws on a key that is a prefix of another, after it has stopped the job (FLINK-37405).
 fn refusal(fill: &Fill, subject: &Subject) -> Option<String> {
     let Target::Option(key) = &fill.target else { return None };
+    if fill.target.disruption() == Disruption::StateUnsafe && !subject.starts_empty {
+        return Some(format!("filling {key} could lose the state of a job that has been deployed or restores some"));
+    }
     if subject.containers.contains(key) {
         return Some(format!(
             "filling {key} would replace what the resource nests below it; write those options with flat keys first"

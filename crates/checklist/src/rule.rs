@@ -42,11 +42,13 @@ pub struct Judgement {
     pub message: String,
     /// Absent values to write; only of `Implicit` and `Gap`.
     pub fills: Vec<Fill>,
+    /// The one key of the configuration that it is about, where it is about one.
+    pub about: Option<Key>,
 }
 
 impl Judgement {
     fn without_fills(verdict: Verdict, message: impl Into<String>) -> Self {
-        Self { verdict, message: message.into(), fills: Vec::new() }
+        Self { verdict, message: message.into(), fills: Vec::new(), about: None }
     }
 
     /// All is well.
@@ -64,14 +66,19 @@ impl Judgement {
         Self::without_fills(Verdict::Advice, message)
     }
 
+    /// For a human, about this key.
+    pub fn advice_about(key: Key, message: impl Into<String>) -> Self {
+        Self { about: Some(key), ..Self::advice(message) }
+    }
+
     /// Right by default only.
     pub fn implicit(message: impl Into<String>, fills: Vec<Fill>) -> Self {
-        Self { verdict: Verdict::Implicit, message: message.into(), fills }
+        Self { verdict: Verdict::Implicit, message: message.into(), fills, about: None }
     }
 
     /// A gap that these fills close.
     pub fn gap(message: impl Into<String>, fills: Vec<Fill>) -> Self {
-        Self { verdict: Verdict::Gap, message: message.into(), fills }
+        Self { verdict: Verdict::Gap, message: message.into(), fills, about: None }
     }
 
     /// The worst that its fills would cost a running job.
@@ -89,6 +96,15 @@ pub enum Scope {
     Cluster,
 }
 
+/// How a rule looks at a subject.
+#[derive(Clone, Copy, Debug)]
+pub enum Check {
+    /// It says one thing of every subject.
+    Item(fn(&Subject, &Policy) -> Judgement),
+    /// It says one thing of each offending key, and nothing of a configuration without one.
+    Keys(fn(&Subject, &Policy) -> Vec<Judgement>),
+}
+
 /// One item of the checklist.
 #[derive(Debug)]
 pub struct Rule {
@@ -101,7 +117,7 @@ pub struct Rule {
     /// What it judges.
     pub scope: Scope,
     /// Looks at a subject.
-    pub check: fn(&Subject, &Policy) -> Judgement,
+    pub check: Check,
 }
 
 impl Rule {

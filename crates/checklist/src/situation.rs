@@ -1,4 +1,4 @@
-use flink_api::{FlinkDeployment, FlinkDeploymentStatus, JobSpec, JobState, Parsed, UpgradeMode};
+use flink_api::{FlinkDeployment, FlinkDeploymentStatus, FlinkSessionJob, JobSpec, JobState, Parsed, UpgradeMode};
 
 /// Label of FKO's canary resources, which probe FKO itself.
 const CANARY_LABEL: &str = "flink.apache.org/canary";
@@ -11,6 +11,8 @@ pub struct Situation {
     pub deleting: bool,
     /// Written by a `FlinkBlueGreenDeployment`, which would overwrite us.
     pub blue_green: bool,
+    /// The kind, if it is one that we only judge.
+    pub only_judged: Option<&'static str>,
     /// FKO's own canary.
     pub canary: bool,
     /// The job that the spec asks for; `None` on a session cluster.
@@ -30,11 +32,24 @@ impl Situation {
         Self {
             deleting: metadata.deletion_timestamp.is_some(),
             blue_green: metadata.owner_references.iter().flatten().any(|owner| owner.kind == BLUE_GREEN_KIND),
+            only_judged: None,
             canary: metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(CANARY_LABEL)),
             job: deployment.spec.as_result().ok().and_then(|spec| spec.job.clone()),
             generation: metadata.generation,
             layers_unreadable: None,
             status: deployment.status.clone(),
+        }
+    }
+
+    /// Reads the situation of one session job.
+    pub fn of_session_job(session_job: &FlinkSessionJob) -> Self {
+        Self {
+            deleting: session_job.metadata.deletion_timestamp.is_some(),
+            only_judged: Some("FlinkSessionJob"),
+            job: session_job.spec.as_result().ok().and_then(|spec| spec.job.clone()),
+            generation: session_job.metadata.generation,
+            status: session_job.status.clone(),
+            ..Self::default()
         }
     }
 

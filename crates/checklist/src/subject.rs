@@ -1,21 +1,50 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use flink_api::{FlinkDeployment, FlinkDeploymentSpec, JobSpec, UpgradeMode};
-use flink_conf::options::{CHECKPOINT_INTERVAL, CHECKPOINT_RETENTION, RUNTIME_MODE};
-use flink_conf::{EffectiveConf, FlattenError, FlinkVersion, Key, VersionError, flatten, spelled_twice};
+use flink_api::{
+    FlinkDeployment, FlinkDeploymentSpec, FlinkDeploymentStatus, FlinkSessionJob, Ingress, JobManagerSpec, JobSpec,
+    Parsed, PodTemplate, TaskManagerSpec, UpgradeMode,
+};
+use flink_conf::options::{CHECKPOINT_INTERVAL, CHECKPOINT_RETENTION, RESTORE_PATH, RUNTIME_MODE};
+use flink_conf::{EffectiveConf, FlattenError, FlinkVersion, Key, Lookup, VersionError, flatten, spelled_twice};
 use serde_json::Value;
 
-use crate::{Fill, Platform, Target};
+use crate::policy::{PathTemplate, TemplateError};
+use crate::{Fill, Platform, Policy, Surroundings, Target};
 
-/// What rules look at: one deployment, typed and normalised, upon its platform.
+/// First version to which FKO gives a session job's own options (`AbstractFlinkService.runJar`).
+const OPTIONS_OF_SESSION_JOBS: FlinkVersion = FlinkVersion::new(1, 17);
+
+/// What kind of object a subject is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A cluster with one job, and the template of a `FlinkBlueGreenDeployment`.
+    Application,
+    /// A cluster for session jobs.
+    SessionCluster,
+    /// A job on a session cluster.
+    SessionJob,
+}
+
+/// What rules look at: one object, typed and normalised, upon its platform.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Subject {
+    /// What it is.
+    pub kind: Kind,
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
     /// The Flink that the job declares.
     pub version: FlinkVersion,
-    /// The job of an application cluster; `None` on a session cluster.
+    /// The job; `None` on a session cluster.
     pub job: Option<JobSpec>,
+    /// FKO has not deployed it yet and it restores nothing: there is no state that a change could lose.
+    pub starts_empty: bool,
     /// Configuration in effect, with origins.
     pub conf: EffectiveConf,
+    /// Keys of a session job that never reach Flink: FKO gives a session job's own options to Flink from 1.17 on
+    /// (`AbstractFlinkService.runJar`).
+    pub unread: BTreeSet<Key>,
     /// Keys that the resource spells both flat and nested.
     pub spelled_twice: BTreeSet<Key>,
     /// Keys of the resource's document that hold a map or a list: a value in its place would wipe it out.
@@ -26,6 +55,37 @@ pub struct Subject {
     pub platform_log_file: Option<String>,
     /// Annotations of the common pod template.
     pub pod_annotations: BTreeMap<String, String>,
+    /// The processes and what reaches them; of a session job those of its cluster.
+    pub cluster: Cluster,
+    /// What the cluster shows around it.
+    pub surroundings: Surroundings,
+}
+
+/// The processes that a job runs on, and what reaches them.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Cluster {
+    /// `native` or `standalone`; `None` is native.
+    pub mode: Option<String>,
+    /// Of all pods.
+    pub pod_template: Option<PodTemplate>,
+    /// Size, replicas and pods of the `JobManager`.
+    pub job_manager: JobManagerSpec,
+    /// Size, replicas and pods of the `TaskManager`s.
+    pub task_manager: TaskManagerSpec,
+    /// Ingress to the REST port.
+    pub ingress: Option<Ingress>,
+}
+
+impl Cluster {
+    fn of(spec: &FlinkDeploymentSpec) -> Self {
+        Self {
+            mode: spec.mode.clone(),
+            pod_template: spec.pod_template.clone(),
+            job_manager: spec.job_manager.clone().unwrap_or_default(),
+            task_manager: spec.task_manager.clone().unwrap_or_default(),
+            ingress: spec.ingress.clone(),
+        }
+    }
 }
 
 /// Why a deployment cannot be judged.
@@ -43,10 +103,19 @@ pub enum SubjectError {
     /// A `flinkConfiguration` that is no map.
     #[error("spec.{0}")]
     Configuration(#[from] FlattenError),
+    /// The session cluster of a session job cannot be judged.
+    #[error("its session cluster {name} cannot be judged: {why}")]
+    SessionCluster {
+        /// Name of the session cluster.
+        name: String,
+        /// What is wrong with it.
+        why: Box<SubjectError>,
+    },
 }
 
 impl Subject {
-    /// Reads a deployment upon its platform. The only reader of raw objects among the stages.
+    /// Reads a deployment upon its platform. With [`Subject::of_session_job`] the only reader of raw objects among
+    /// the stages.
     ///
     /// # Errors
     /// A spec that has not the shape of a `FlinkDeployment`.
@@ -55,22 +124,77 @@ impl Subject {
         let version: FlinkVersion = spec.flink_version.as_deref().ok_or(SubjectError::NoVersion)?.parse()?;
         let layers = platform.layers.effective(deployment.namespace(), version);
         let mut conf = EffectiveConf::new(layers, flatten(&spec.flink_configuration)?);
-        set_built_ins(&mut conf, spec, version);
+        set_built_ins(&mut conf, spec.job.as_ref(), version);
         Ok(Self {
+            kind: if spec.job.is_some() { Kind::Application } else { Kind::SessionCluster },
+            namespace: deployment.namespace().to_owned(),
+            name: deployment.name().to_owned(),
             version,
+            starts_empty: is_undeployed(deployment.status.as_ref()) && !restores(spec.job.as_ref(), &conf, version),
             job: spec.job.clone(),
             conf,
+            unread: BTreeSet::new(),
             spelled_twice: spelled_twice(&spec.flink_configuration),
             containers: containers(&spec.flink_configuration),
             log_files: spec.log_configuration.clone(),
             platform_log_file: platform.log_file.clone(),
             pod_annotations: spec.pod_annotations().cloned().unwrap_or_default(),
+            cluster: Cluster::of(spec),
+            surroundings: Surroundings::default(),
         })
     }
 
-    /// Whether this is a session cluster, without a job of its own.
-    pub fn is_session(&self) -> bool {
-        self.job.is_none()
+    /// Reads a session job upon its session cluster.
+    ///
+    /// # Errors
+    /// A spec of either that has not the shape of its kind.
+    pub fn of_session_job(
+        session_job: &FlinkSessionJob,
+        session_cluster: &FlinkDeployment,
+        platform: &Platform,
+    ) -> Result<Self, SubjectError> {
+        let spec = session_job.spec.as_result().map_err(|why| SubjectError::Spec(why.to_owned()))?;
+        let cluster = Self::new(session_cluster, platform).map_err(|why| SubjectError::SessionCluster {
+            name: session_cluster.name().to_owned(),
+            why: Box::new(why),
+        })?;
+        let version = cluster.version;
+        let own = flatten(&spec.flink_configuration)?;
+        let (own, unread) =
+            if version < OPTIONS_OF_SESSION_JOBS { (BTreeMap::new(), own) } else { (own, BTreeMap::new()) };
+        let mut conf = EffectiveConf::of_session_job(cluster.conf, own);
+        let job = spec.job.clone().unwrap_or_default();
+        set_built_ins(&mut conf, Some(&job), version);
+        Ok(Self {
+            kind: Kind::SessionJob,
+            namespace: session_job.namespace().to_owned(),
+            name: session_job.name().to_owned(),
+            starts_empty: is_undeployed(session_job.status.as_ref()) && !restores(Some(&job), &conf, version),
+            job: Some(job),
+            conf,
+            unread: unread.into_keys().collect(),
+            spelled_twice: spelled_twice(&spec.flink_configuration),
+            containers: containers(&spec.flink_configuration),
+            ..cluster
+        })
+    }
+
+    /// The directory that a template of the policy gives to this job.
+    ///
+    /// # Errors
+    /// The template needs something that the policy does not give.
+    pub fn directory(&self, template: &PathTemplate, policy: &Policy) -> Result<String, TemplateError> {
+        template.path(policy.cluster.as_deref(), &self.namespace, &self.name)
+    }
+
+    /// How FKO would replace the job; `None` on a session cluster.
+    pub fn upgrade_mode(&self) -> Option<UpgradeMode> {
+        self.job.as_ref().map(|job| job.upgrade_mode)
+    }
+
+    /// Whether options that are set here reach Flink.
+    pub fn passes_on_options(&self) -> bool {
+        self.kind != Kind::SessionJob || self.version >= OPTIONS_OF_SESSION_JOBS
     }
 
     /// Whether configuration declares a batch job.
@@ -110,9 +234,24 @@ fn containers(document: &Value) -> BTreeSet<Key> {
     fields.filter(|(_, node)| node.is_object() || node.is_array()).map(|(name, _)| Key::from(name)).collect()
 }
 
+/// Whether FKO has not deployed it yet. FKO writes its status before it acts, so a status without a reconciled spec
+/// means that nothing runs (`ReconciliationStatus.isBeforeFirstDeployment`).
+fn is_undeployed(status: Option<&Parsed<FlinkDeploymentStatus>>) -> bool {
+    match status {
+        None => true,
+        Some(Parsed::Ok(status)) => status.reconciliation_status.last_reconciled_spec.is_none(),
+        Some(Parsed::Malformed(_)) => false,
+    }
+}
+
+fn restores(job: Option<&JobSpec>, conf: &EffectiveConf, version: FlinkVersion) -> bool {
+    let savepoint = job.and_then(|job| job.initial_savepoint_path.as_deref()).is_some_and(|path| !path.is_empty());
+    savepoint || RESTORE_PATH.find(conf, version) != Lookup::Unset
+}
+
 /// What FKO sets where nobody else did (`FlinkConfigBuilder.applyJobConfig`).
-fn set_built_ins(conf: &mut EffectiveConf, spec: &FlinkDeploymentSpec, version: FlinkVersion) {
-    let Some(job) = &spec.job else { return };
+fn set_built_ins(conf: &mut EffectiveConf, job: Option<&JobSpec>, version: FlinkVersion) {
+    let Some(job) = job else { return };
     if job.upgrade_mode == UpgradeMode::LastState {
         conf.set_built_in(&CHECKPOINT_INTERVAL, version, "5 min");
     }

@@ -2,7 +2,8 @@ use std::fmt;
 use std::str::FromStr;
 
 use flink_api::Field;
-use flink_conf::Key;
+use flink_conf::options::{MAX_PARALLELISM, STATE_BACKEND};
+use flink_conf::{FlinkOption, Key};
 
 /// What a fill costs a running job, by FKO's diff of specs (`SpecDiff`, `AbstractFlinkSpec.java`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -32,6 +33,10 @@ const POD_ANNOTATION: &str = "podTemplate.metadata.annotations:";
 /// Option keys whose change FKO ignores for a running job.
 const FREE_PREFIXES: &[&str] = &["job.autoscaler", "parallelism.default", "kubernetes.operator"];
 
+/// Options with which a job does not find its state again: only a canonical savepoint moves between backends, and a
+/// maximum parallelism other than the one in the state is refused (`StateAssignmentOperation`).
+const STATE_UNSAFE: &[&FlinkOption] = &[&STATE_BACKEND, &MAX_PARALLELISM];
+
 impl Target {
     /// An option by its key.
     pub fn option(key: impl AsRef<str>) -> Self {
@@ -43,6 +48,9 @@ impl Target {
         match self {
             Self::Option(key) if FREE_PREFIXES.iter().any(|prefix| key.as_str().starts_with(prefix)) => {
                 Disruption::None
+            }
+            Self::Option(key) if STATE_UNSAFE.iter().any(|option| option.is_spelled(key.as_str())) => {
+                Disruption::StateUnsafe
             }
             Self::Option(_) | Self::LogFile(_) | Self::PodAnnotation(_) => Disruption::Restart,
         }
@@ -135,7 +143,9 @@ mod tests {
     #[test]
     fn disruption_follows_fkos_diff() {
         assert_eq!(Target::option("job.autoscaler.enabled").disruption(), Disruption::None);
-        assert_eq!(Target::option("state.backend.type").disruption(), Disruption::Restart);
+        assert_eq!(Target::option("state.backend.incremental").disruption(), Disruption::Restart);
+        assert_eq!(Target::option("state.backend").disruption(), Disruption::StateUnsafe);
+        assert_eq!(Target::option("pipeline.max-parallelism").disruption(), Disruption::StateUnsafe);
         assert_eq!(Target::LogFile("x".into()).disruption(), Disruption::Restart);
     }
 

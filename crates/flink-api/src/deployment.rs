@@ -4,7 +4,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{FlinkDeploymentStatus, Parsed};
+use crate::{FlinkDeploymentStatus, Ingress, JobManagerSpec, Parsed, PodTemplate, TaskManagerSpec};
 
 /// FKO's `FlinkDeployment`: an application cluster with one job, or a session cluster.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -33,22 +33,16 @@ pub struct FlinkDeploymentSpec {
     pub log_configuration: Option<BTreeMap<String, String>>,
     /// Template of `JobManager` and `TaskManager` pods.
     pub pod_template: Option<PodTemplate>,
+    /// `native` (the default) or `standalone`.
+    pub mode: Option<String>,
+    /// Size, replicas and pods of the `JobManager`.
+    pub job_manager: Option<JobManagerSpec>,
+    /// Size, replicas and pods of the `TaskManager`s.
+    pub task_manager: Option<TaskManagerSpec>,
+    /// Ingress to the `JobManager`'s REST port.
+    pub ingress: Option<Ingress>,
     /// The job of an application cluster; absent on a session cluster.
     pub job: Option<JobSpec>,
-}
-
-/// What we read of a pod template.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub struct PodTemplate {
-    /// Metadata that every pod gets.
-    pub metadata: Option<PodTemplateMetadata>,
-}
-
-/// The metadata of a pod template.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-pub struct PodTemplateMetadata {
-    /// Annotations that every pod gets.
-    pub annotations: Option<BTreeMap<String, String>>,
 }
 
 /// `FlinkDeployment.spec.job`.
@@ -61,6 +55,12 @@ pub struct JobSpec {
     /// How FKO replaces a running job.
     #[serde(default)]
     pub upgrade_mode: UpgradeMode,
+    /// The job's parallelism; 1 where it is absent (FKO: `JobSpec.parallelism`).
+    pub parallelism: Option<i64>,
+    /// Main class; absent where the jar names it.
+    pub entry_class: Option<String>,
+    /// Arguments of the job's main method.
+    pub args: Option<Vec<String>>,
     /// Savepoint that the first start restores.
     pub initial_savepoint_path: Option<String>,
 }

@@ -4,16 +4,25 @@
 //! feature `kube` the kinds can be watched through kube; a client never comes from here.
 #![warn(clippy::disallowed_methods, reason = "time and I/O come in as values")]
 
+mod blue_green;
 mod deployment;
 #[cfg(feature = "kube")]
 mod kube_impl;
 mod ownership;
 mod parsed;
+mod process;
+mod session_job;
 mod status;
 
-pub use deployment::{FlinkDeployment, FlinkDeploymentSpec, JobSpec, JobState, PodTemplate, UpgradeMode};
+pub use blue_green::FlinkBlueGreenDeployment;
+pub use deployment::{FlinkDeployment, FlinkDeploymentSpec, JobSpec, JobState, UpgradeMode};
 pub use ownership::{Field, FieldOwners, last_applied_spec};
 pub use parsed::Parsed;
+pub use process::{
+    Container, Ingress, JobManagerSpec, PodSpec, PodTemplate, PodTemplateMetadata, Resource, ResourceRequirements,
+    TaskManagerSpec, Volume, VolumeMount,
+};
+pub use session_job::{FlinkSessionJob, FlinkSessionJobSpec};
 pub use status::{FlinkDeploymentStatus, JobStatus, ReconciledSpec, ReconciliationStatus};
 
 /// API group of FKO's kinds.

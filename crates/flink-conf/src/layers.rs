@@ -17,6 +17,8 @@ pub enum Origin {
     PlatformVersion,
     /// What FKO sets by itself where nobody else did (`FlinkConfigBuilder`).
     OperatorBuiltIn,
+    /// The `flinkConfiguration` of the session cluster that a session job runs on.
+    SessionCluster,
     /// The resource's `flinkConfiguration`.
     Resource,
 }
@@ -28,6 +30,7 @@ impl fmt::Display for Origin {
             Self::PlatformNamespace => "the Flink operator's configuration for this namespace",
             Self::PlatformVersion => "the Flink operator's configuration for this Flink version",
             Self::OperatorBuiltIn => "the Flink operator's built-in default",
+            Self::SessionCluster => "the session cluster",
             Self::Resource => "the resource",
         })
     }
@@ -154,6 +157,16 @@ impl EffectiveConf {
             conf.set(key, value);
         }
         conf
+    }
+
+    /// A session job's settings upon what its cluster runs with (FKO: `FlinkConfigManager.getSessionJobConfig`).
+    #[must_use]
+    pub fn of_session_job(cluster: Self, job: BTreeMap<Key, String>) -> Self {
+        let of_cluster = |setting: Setting| {
+            let origin = if setting.origin == Origin::Resource { Origin::SessionCluster } else { setting.origin };
+            Setting { origin, ..setting }
+        };
+        Self::new(cluster.settings.into_iter().map(|(key, setting)| (key, of_cluster(setting))).collect(), job)
     }
 
     /// The setting under exactly this key.

@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use flink_conf::options::METRICS_REPORTERS;
 use flink_conf::{FlinkVersion, Key};
 
-use crate::{Fill, Judgement, Policy, Scope, Subject, Target, declare_rule};
+use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Target, declare_rule};
 
 declare_rule! {
     /// # No metrics reporter
@@ -35,7 +35,7 @@ declare_rule! {
         code: "MET001",
         name: "no-metrics-reporter",
         scope: Scope::Cluster,
-        check: check,
+        check: Check::Item(check),
     }
 }
 
@@ -114,5 +114,5 @@ fn port(subject: &Subject, policy: &Policy) -> Option<String> {
         return readable(chosen.value.split(['-', ',']).next().unwrap_or_default());
     }
     let annotated = subject.pod_annotations.get(PORT_ANNOTATION).and_then(|port| readable(port));
-    Some(annotated.unwrap_or_else(|| policy.reporter_port.to_string()))
+    Some(annotated.unwrap_or_else(|| policy.rules.no_metrics_reporter.port.to_string()))
 }

@@ -5,7 +5,8 @@ use flink_conf::options::{
 use flink_conf::{FlinkVersion, Lookup, Setting};
 
 use super::ignored;
-use crate::{Fill, Judgement, Policy, RestartBackoff, Scope, Subject, declare_rule};
+use crate::policy::RestartBackoff;
+use crate::{Check, Fill, Judgement, Policy, Scope, Subject, declare_rule};
 
 declare_rule! {
     /// # A failing job restarts without backing off
@@ -36,7 +37,7 @@ declare_rule! {
         code: "RST001",
         name: "no-restart-backoff",
         scope: Scope::Job,
-        check: check,
+        check: Check::Item(check),
     }
 }
 
@@ -59,7 +60,7 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
             "checkpointing is not configured: with a restart strategy the job would start again from empty",
         );
     }
-    let fills = fills(&policy.restart_backoff, version);
+    let fills = fills(&policy.rules.no_restart_backoff, version);
     if version < EXPONENTIAL_BY_DEFAULT {
         Judgement::gap(format!("no {right}: Flink {version} restarts a failing job every second, for ever"), fills)
     } else {
@@ -85,12 +86,12 @@ fn judge_choice(key: &str, setting: &Setting) -> Judgement {
 
 fn fills(backoff: &RestartBackoff, version: FlinkVersion) -> Vec<Fill> {
     [
-        (&RESTART_STRATEGY, "exponential-delay"),
-        (&RESTART_INITIAL_BACKOFF, &backoff.initial),
-        (&RESTART_MAX_BACKOFF, &backoff.max),
-        (&RESTART_BACKOFF_MULTIPLIER, &backoff.multiplier),
-        (&RESTART_RESET_THRESHOLD, &backoff.reset_threshold),
-        (&RESTART_JITTER, &backoff.jitter),
+        (&RESTART_STRATEGY, "exponential-delay".to_owned()),
+        (&RESTART_INITIAL_BACKOFF, backoff.initial.to_string()),
+        (&RESTART_MAX_BACKOFF, backoff.max.to_string()),
+        (&RESTART_BACKOFF_MULTIPLIER, backoff.multiplier.to_string()),
+        (&RESTART_RESET_THRESHOLD, backoff.reset_threshold.to_string()),
+        (&RESTART_JITTER, backoff.jitter.to_string()),
     ]
     .into_iter()
     .map(|(option, value)| Fill::option(option.key(version), value))

@@ -1,8 +1,8 @@
 //! Rules that make each other applicable, so that a plan needs several rounds.
 
 use checklist::{
-    Disruption, Fill, Holdings, Judgement, Mode, Obedience, Plan, Platform, Policy, Rule, Scope, Situation, Subject,
-    Target, Timing, declare_rule, plan_with,
+    Check, Disruption, Fill, Holdings, Judgement, Mode, Obedience, Plan, Platform, Policy, Rule, Scope, Situation,
+    Subject, Target, Timing, declare_rule, plan_with,
 };
 use flink_api::FlinkDeployment;
 use flink_conf::Key;
@@ -23,33 +23,33 @@ fn implicitly(judgement: Judgement) -> Judgement {
 
 declare_rule! {
     /// # First link
-    static FIRST = { code: "TST001", name: "first-link", scope: Scope::Cluster, check: |s, _| link(s, "base", "chain.one") }
+    static FIRST = { code: "TST001", name: "first-link", scope: Scope::Cluster, check: Check::Item(|s, _| link(s, "base", "chain.one")) }
 }
 declare_rule! {
     /// # Second link
-    static SECOND = { code: "TST002", name: "second-link", scope: Scope::Cluster, check: |s, _| link(s, "chain.one", "chain.two") }
+    static SECOND = { code: "TST002", name: "second-link", scope: Scope::Cluster, check: Check::Item(|s, _| link(s, "chain.one", "chain.two")) }
 }
 declare_rule! {
     /// # Third link
-    static THIRD = { code: "TST003", name: "third-link", scope: Scope::Cluster, check: |s, _| link(s, "chain.two", "chain.three") }
+    static THIRD = { code: "TST003", name: "third-link", scope: Scope::Cluster, check: Check::Item(|s, _| link(s, "chain.two", "chain.three")) }
 }
 declare_rule! {
     /// # Second link, right by default
-    static SECOND_IMPLICIT = { code: "TST004", name: "second-by-default", scope: Scope::Cluster, check: |s, _| implicitly(link(s, "chain.one", "chain.two")) }
+    static SECOND_IMPLICIT = { code: "TST004", name: "second-by-default", scope: Scope::Cluster, check: Check::Item(|s, _| implicitly(link(s, "chain.one", "chain.two"))) }
 }
 declare_rule! {
     /// # Back link
-    static BACK = { code: "TST005", name: "back-link", scope: Scope::Cluster, check: |s, _| link(s, "chain.two", "chain.one") }
+    static BACK = { code: "TST005", name: "back-link", scope: Scope::Cluster, check: Check::Item(|s, _| link(s, "chain.two", "chain.one")) }
 }
 declare_rule! {
     /// # A link whose second value overlaps
-    static OVERLAPPING = { code: "TST006", name: "overlapping-link", scope: Scope::Cluster, check: |_, _| Judgement::gap("x", vec![
+    static OVERLAPPING = { code: "TST006", name: "overlapping-link", scope: Scope::Cluster, check: Check::Item(|_, _| Judgement::gap("x", vec![
         Fill::option(Key::from("fine"), "1"), Fill::option(Key::from("base.below"), "1"),
-    ]) }
+    ])) }
 }
 declare_rule! {
     /// # What costs nothing
-    static FREE_OF_CHARGE = { code: "TST007", name: "free-of-charge", scope: Scope::Cluster, check: |s, _| link(s, "base", "kubernetes.operator.x") }
+    static FREE_OF_CHARGE = { code: "TST007", name: "free-of-charge", scope: Scope::Cluster, check: Check::Item(|s, _| link(s, "base", "kubernetes.operator.x")) }
 }
 
 const RUNNING: &str = "STABLE";

@@ -41,6 +41,28 @@ named! {
     METRICS_REPORTERS = "metrics.reporters";
     /// `JobManager` high availability.
     HIGH_AVAILABILITY = "high-availability.type";
+    /// Where high availability keeps what its pointers point to.
+    HIGH_AVAILABILITY_DIRECTORY = "high-availability.storageDir";
+    /// Directory of checkpoints.
+    CHECKPOINT_DIRECTORY = "execution.checkpointing.dir";
+    /// In what checkpoints are kept: the `JobManager`'s heap or a file system.
+    CHECKPOINT_STORAGE = "execution.checkpointing.storage";
+    /// Whether Flink names operators that have no UID by itself.
+    AUTO_GENERATE_UIDS = "pipeline.auto-generate-uids";
+    /// The parallelism beyond which a job with state can never be scaled.
+    MAX_PARALLELISM = "pipeline.max-parallelism";
+    /// Parallelism of operators that set none; FKO writes it from the resource.
+    DEFAULT_PARALLELISM = "parallelism.default";
+    /// What is restarted when a task fails.
+    FAILOVER_STRATEGY = "jobmanager.execution.failover-strategy";
+    /// Savepoint or checkpoint that a job starts from.
+    RESTORE_PATH = "execution.state-recovery.path";
+    /// How Kubernetes exposes the REST port.
+    REST_SERVICE_TYPE = "kubernetes.rest-service.exposed.type";
+    /// TLS between the processes of a cluster.
+    SSL_INTERNAL = "security.ssl.internal.enabled";
+    /// TLS of the REST port.
+    SSL_REST = "security.ssl.rest.enabled";
 }
 
 /// Where the catalogue has the option whose newest key this is; evaluated by the compiler only.

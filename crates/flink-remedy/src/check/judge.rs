@@ -95,6 +95,7 @@ fn unjudged(error: &SubjectError, name: String, place: &Place, node: &Node) -> I
         SubjectError::Spec(_) | SubjectError::NoVersion => &["spec"],
         SubjectError::Version(_) => &["spec", "flinkVersion"],
         SubjectError::Configuration(_) => &["spec", "flinkConfiguration"],
+        SubjectError::SessionCluster { .. } => &["spec", "deploymentName"],
     };
     let line = place.line + node.line_of(path).saturating_sub(node.line);
     InputError::Object {
