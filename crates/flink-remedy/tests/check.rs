@@ -99,7 +99,13 @@ fn nothing_found_is_still_valid_json() {
     for manifest in ["", "# nothing\n---\n", "apiVersion: v1\nkind: Secret\n"] {
         let ran = check(&["-", "-o", "json"], manifest);
         assert_eq!((ran.code, ran.json()), (0, json!({"version": 1, "jobs": []})));
-        assert!(ran.err.starts_with("note: no FlinkDeployment of flink.apache.org in "), "{}", ran.err);
+        assert!(
+            ran.err.starts_with(
+                "note: no FlinkDeployment, FlinkSessionJob or FlinkBlueGreenDeployment of flink.apache.org in "
+            ),
+            "{}",
+            ran.err
+        );
     }
 }
 
