@@ -4,6 +4,7 @@
 
 mod check;
 mod input;
+pub mod line_by_line;
 mod policy_file;
 pub mod reference;
 pub mod rules;
