@@ -118,7 +118,7 @@ fn closest(text: &str) -> Vec<&'static str> {
 }
 
 /// A rule's documentation in Markdown, without the space that a doc comment begins its lines with.
-fn docs(rule: &Rule) -> String {
+pub(crate) fn docs(rule: &Rule) -> String {
     rule.docs.lines().fold(String::new(), |mut docs, line| {
         docs.push_str(line.strip_prefix(' ').unwrap_or(line));
         docs.push('\n');

@@ -20,8 +20,21 @@ pub(super) struct Judge<'a> {
     pub(super) namespaces: &'a BTreeMap<&'a str, &'a BTreeMap<String, String>>,
     /// The deployments that the input holds by namespace and name: session jobs run on them.
     pub(super) deployments: &'a BTreeMap<(&'a str, &'a str), &'a FlinkDeployment>,
+    /// When the plans are made for.
+    pub(super) moment: Moment,
     /// When opt-outs are compared with.
     pub(super) now: Timestamp,
+}
+
+/// When a plan is made for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Now, in the state that the object's status tells.
+    AsItIs,
+    /// A change by the owner, of a job that may have state.
+    Free,
+    /// A change by the owner, who says that jobs without a status never ran.
+    New,
 }
 
 /// What came of it.
@@ -42,13 +55,24 @@ struct Read {
     holdings: Holdings,
 }
 
+impl Read {
+    fn at(mut self, moment: Moment) -> Self {
+        if moment != Moment::AsItIs {
+            self.subject.starts_empty &= moment == Moment::New;
+            self.situation.status = None;
+            self.situation.only_judged = None;
+        }
+        self
+    }
+}
+
 impl Judge<'_> {
     /// Judges one job.
     pub(super) fn judge(&self, kind: Kind, object: &input::Judged, place: &Place, node: &Node, judged: &mut Judged) {
         let (namespace, name) = (object.namespace(), object.name());
         let full_name = format!("{namespace}/{name}");
         let Read { subject, situation, holdings } = match self.read(kind, object) {
-            Ok(read) => read,
+            Ok(read) => read.at(self.moment),
             Err((path, problem)) => {
                 let path: Vec<&str> = kind.spec().iter().chain(path).copied().collect();
                 let line = place.line + node.line_of(&path).saturating_sub(node.line);
@@ -66,6 +90,7 @@ impl Judge<'_> {
         let plan = plan(&subject, &situation, &holdings, &obedience, self.policy);
         judged.jobs.push(report::Job {
             kind: kind.name(),
+            spec: kind.spec(),
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             flink_version: subject.version.to_string(),
@@ -74,6 +99,7 @@ impl Judge<'_> {
             plan: report::Plan {
                 hash: plan.hash.clone(),
                 fills: plan.fills.iter().map(|(target, fill)| (target.clone(), fill.value.clone())).collect(),
+                leaving: plan.leaving.clone(),
                 timing: timing(&plan),
                 reason: self.reason(&plan, &obedience, &situation),
             },

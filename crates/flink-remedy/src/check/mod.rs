@@ -1,23 +1,25 @@
 //! `flink-remedy check`: what the loop would find and do, told from manifests alone.
 
+mod inputs;
 mod judge;
+mod junit;
+mod origin;
 mod platform;
 mod report;
+mod sarif;
 mod table;
 
-use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use checklist::{Mode, Platform, Policy};
+use checklist::Verdict;
 use clap::{Args, ValueEnum};
-use jiff::Timestamp;
 
-use crate::input::{self, Input, Kind, Object};
 use crate::{BAD_INPUT, FINDINGS};
-use judge::{Judge, Judged};
-use platform::OperatorConfig;
+
+pub(crate) use inputs::{Checked, InputArgs};
+pub(crate) use report::{Job, Plan, Timing};
+pub(crate) use table::when;
 
 /// Check manifests against Flink's production checklist, without a cluster
 ///
@@ -28,15 +30,8 @@ use platform::OperatorConfig;
 /// Exit codes: 0 nothing at or above the threshold, 1 findings, 2 unreadable input or bad usage.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CheckArgs {
-    /// Files, directories (every *.yaml, *.yml and *.json below them), or - for standard input
-    #[arg(required = true, value_name = "FILE|DIR|-")]
-    paths: Vec<PathBuf>,
-
-    /// The Flink operator's own configuration: its directory (flink-conf.yaml or config.yaml, and
-    /// log4j-console.properties) or one of these files; `none` if jobs get nothing from it. Unset, the
-    /// operator is taken to be as its chart installs it
-    #[arg(long, value_name = "FILE|DIR|none")]
-    operator_config: Option<OperatorConfig>,
+    #[command(flatten)]
+    inputs: InputArgs,
 
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
@@ -45,9 +40,6 @@ pub(crate) struct CheckArgs {
     /// Least finding that makes the exit code 1
     #[arg(long, value_enum, default_value_t)]
     fail_on: FailOn,
-
-    #[arg(long, default_value_t = Mode::Apply, help = "Mode that the plan is made for: Off, Advise, NextDeploy or Apply")]
-    mode: Mode,
 
     /// Show in the table what is in order, too
     #[arg(short, long)]
@@ -64,6 +56,21 @@ enum Output {
     Json,
     /// The same as YAML
     Yaml,
+    /// For code scanning: SARIF 2.1.0
+    Sarif,
+    /// For test reports: JUnit XML
+    Junit,
+}
+
+impl FailOn {
+    /// Whether a finding is at or above the threshold.
+    fn fails(self, verdict: Verdict) -> bool {
+        match self {
+            Self::Never => false,
+            Self::Gap => verdict == Verdict::Gap,
+            Self::Advice => matches!(verdict, Verdict::Gap | Verdict::Advice),
+        }
+    }
 }
 
 /// What counts as a failure.
@@ -88,35 +95,18 @@ pub(crate) fn check(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<ExitCode> {
-    let platform = match args.operator_config.as_ref().map_or_else(|| Ok(Platform::stock()), OperatorConfig::load) {
-        Ok(platform) => platform,
-        Err(error) => {
-            writeln!(err, "error: --operator-config: {error}")?;
-            return Ok(ExitCode::from(BAD_INPUT));
-        }
-    };
-    let input = Input::read(&args.paths, stdin);
-    let judged = judge_all(&input, &platform, args.mode);
-    for warning in &judged.warnings {
-        writeln!(err, "warning: {}", harmless(warning))?;
-    }
-    for error in input.errors.iter().chain(&judged.errors) {
-        writeln!(err, "error: {}", harmless(&error.to_string()))?;
-    }
-    let errors = input.errors.len() + judged.errors.len();
-    if judged.jobs.is_empty() && errors == 0 {
-        let documents = input.documents;
-        writeln!(
-            err,
-            "note: no FlinkDeployment, FlinkSessionJob or FlinkBlueGreenDeployment of flink.apache.org in {documents} document(s): nothing to check"
-        )?;
-    }
-    let code = exit_code(args.fail_on, &judged.jobs, errors);
+    let Some(inputs) = args.inputs.read(stdin, err)? else { return Ok(ExitCode::from(BAD_INPUT)) };
+    let checked = inputs.judge();
+    checked.tell(err)?;
+    let code = exit_code(args.fail_on, &checked);
     let written = match args.output {
-        Output::Json => report::write_json(&judged.jobs, out),
-        Output::Yaml => report::write_yaml(&judged.jobs, out),
-        Output::Table => table::write(&judged.jobs, errors, args.operator_config.is_none(), args.all, out),
+        Output::Json => report::write_json(checked.jobs(), out),
+        Output::Yaml => report::write_yaml(checked.jobs(), out),
+        Output::Sarif => sarif::write(&checked, code, out),
+        Output::Junit => junit::write(&checked, args.fail_on, out),
+        Output::Table => table::write(checked.jobs(), checked.errors().count(), args.inputs.is_stock(), args.all, out),
     };
+    let code = ExitCode::from(code);
     match written.and_then(|()| out.flush()) {
         // Whoever reads has read enough; what was found stays found.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
@@ -124,47 +114,13 @@ pub(crate) fn check(
     }
 }
 
-fn judge_all(input: &Input, platform: &Platform, mode: Mode) -> Judged {
-    // The binary's one look at the clock: opt-outs end.
-    let now = Timestamp::now();
-    let policy = Policy { mode, ..Policy::default() };
-    let mut namespaces: BTreeMap<&str, &BTreeMap<String, String>> = BTreeMap::new();
-    let mut deployments = BTreeMap::new();
-    for object in &input.objects {
-        match object {
-            Object::Namespace { name, annotations } => drop(namespaces.insert(name, annotations)),
-            Object::Job { kind: Kind::Deployment, object: input::Judged::Deployment(deployment), .. } => {
-                deployments.insert((deployment.namespace(), deployment.name()), &**deployment);
-            }
-            Object::Job { .. } => {}
-        }
-    }
-    let judge = Judge { platform, policy: &policy, namespaces: &namespaces, deployments: &deployments, now };
-    let mut judged = Judged::default();
-    for object in &input.objects {
-        if let Object::Job { place, node, kind, object } = object {
-            judge.judge(*kind, object, place, node, &mut judged);
-        }
-    }
-    judged
-}
-
-/// Text that may quote a manifest, without what would steer a terminal; its own lines stay.
-fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
-}
-
-fn exit_code(fail_on: FailOn, jobs: &[report::Job], errors: usize) -> ExitCode {
-    let fails = |verdict| match fail_on {
-        FailOn::Never => false,
-        FailOn::Gap => verdict == checklist::Verdict::Gap,
-        FailOn::Advice => matches!(verdict, checklist::Verdict::Gap | checklist::Verdict::Advice),
-    };
-    if errors > 0 {
-        ExitCode::from(BAD_INPUT)
-    } else if jobs.iter().flat_map(|job| &job.findings).any(|finding| fails(finding.verdict)) {
-        ExitCode::from(FINDINGS)
+fn exit_code(fail_on: FailOn, checked: &Checked<'_>) -> u8 {
+    let mut findings = checked.jobs().iter().flat_map(|job| &job.findings);
+    if checked.errors().next().is_some() {
+        BAD_INPUT
+    } else if findings.any(|finding| fail_on.fails(finding.verdict)) {
+        FINDINGS
     } else {
-        ExitCode::SUCCESS
+        0
     }
 }

@@ -1,6 +1,6 @@
 //! The stable interface `check -o json`: field names, their order and the words for verdicts are its contract.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 
 use checklist::{Disruption, Target, Verdict};
@@ -22,8 +22,11 @@ struct Report<'a> {
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Job {
-    /// `FlinkDeployment`.
+    /// `FlinkDeployment`, `FlinkSessionJob` or `FlinkBlueGreenDeployment`.
     pub(crate) kind: &'static str,
+    /// Where the object keeps what rules judge.
+    #[serde(skip)]
+    pub(crate) spec: &'static [&'static str],
     /// Its namespace.
     pub(crate) namespace: String,
     /// Its name.
@@ -65,6 +68,9 @@ pub(crate) struct Plan {
     /// Everything that would be written.
     #[serde(serialize_with = "masked")]
     pub(crate) fills: BTreeMap<Target, String>,
+    /// What would be taken out again; told by the reason.
+    #[serde(skip)]
+    pub(crate) leaving: BTreeSet<Target>,
     /// When.
     pub(crate) timing: Timing,
     /// Why then.
@@ -128,7 +134,8 @@ mod tests {
             (Target::PodAnnotation("vendor/api-key".into()), "hunter2".to_owned()),
             (Target::LogFile("log4j-console.properties".into()), "a = b\n".to_owned()),
         ]);
-        let plan = Plan { hash: "h".into(), fills, timing: Timing::Now, reason: String::new() };
+        let (leaving, reason) = (BTreeSet::new(), String::new());
+        let plan = Plan { hash: "h".into(), fills, leaving, timing: Timing::Now, reason };
         let json = serde_json::to_string(&plan).unwrap();
         assert!(!json.contains("hunter2") && json.contains(r#""s3.secret-key":"******""#), "{json}");
         assert!(json.contains(r#""logConfiguration:log4j-console.properties":"a = b\n""#), "{json}");

@@ -3,7 +3,8 @@ use std::io::{self, Write};
 use anstyle::{AnsiColor, Style};
 use checklist::{Target, Verdict};
 
-use super::report::{Finding, Job, Plan};
+use super::report::{Finding, Job, Plan, Timing};
+use crate::printable;
 
 /// Writes findings for people. Colours are taken out again by the stream where nobody would see them.
 ///
@@ -51,20 +52,24 @@ fn write_job(job: &Job, all: bool, out: &mut impl Write) -> io::Result<()> {
 }
 
 fn write_plan(plan: &Plan, shown: &[&Finding], out: &mut impl Write) -> io::Result<()> {
-    let when = match plan.timing {
-        super::report::Timing::Now => "fill now",
-        super::report::Timing::NextDeploy => "fill at the next deployment",
-        super::report::Timing::Held => "hold",
-        super::report::Timing::Nothing => "do nothing",
-    };
     let hash = if plan.hash.is_empty() { String::new() } else { format!(" {}", plan.hash) };
-    writeln!(out, "  Plan{hash}: {when}: {}", printable(&plan.reason))?;
+    writeln!(out, "  Plan{hash}: {}: {}", when(plan.timing), printable(&plan.reason))?;
     // A fill of a plan can come from a rule that another fill makes applicable: it stands below no finding.
     let is_shown = |target: &Target| shown.iter().any(|finding| finding.fills.contains_key(target));
     for (target, value) in plan.fills.iter().filter(|(target, _)| !is_shown(target)) {
         writeln!(out, "    + {}", printable(&target.shown(value)))?;
     }
     Ok(())
+}
+
+/// What is done at a plan's timing.
+pub(crate) fn when(timing: Timing) -> &'static str {
+    match timing {
+        Timing::Now => "fill now",
+        Timing::NextDeploy => "fill at the next deployment",
+        Timing::Held => "hold",
+        Timing::Nothing => "do nothing",
+    }
 }
 
 fn matters(verdict: Verdict) -> bool {
@@ -97,9 +102,4 @@ fn summary(jobs: &[Job], errors: usize) -> String {
 
 fn plural(count: usize, word: &str) -> String {
     format!("{count} {word}{}", if count == 1 { "" } else { "s" })
-}
-
-/// Text from manifests on one line, without what would steer a terminal.
-fn printable(text: &str) -> String {
-    super::harmless(text).replace('\n', " ")
 }

@@ -82,6 +82,16 @@ fn of_column(column: Option<usize>) -> String {
 }
 
 impl InputError {
+    /// The file, and the line where it is known.
+    pub(crate) fn location(&self) -> (&str, Option<usize>) {
+        match self {
+            Self::Unreadable { file, .. } => (file, None),
+            Self::Syntax { place, .. } | Self::Document { place, .. } | Self::Object { place, .. } => {
+                (&place.file, Some(place.line))
+            }
+        }
+    }
+
     /// A path that the system does not let us read.
     pub(super) fn unreadable(file: &str, error: &io::Error) -> Self {
         let problem = if error.kind() == io::ErrorKind::NotFound {

@@ -11,7 +11,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 pub(crate) use error::{InputError, Place};
-pub(crate) use node::Node;
+pub(crate) use node::{Content, Node};
 pub(crate) use objects::{Judged, Kind, Object};
 
 use objects::objects;
@@ -19,7 +19,7 @@ use paths::files;
 use split::split;
 
 /// What is shown in place of a path for standard input.
-const STDIN: &str = "<stdin>";
+pub(crate) const STDIN: &str = "<stdin>";
 
 /// Everything that was read.
 #[derive(Debug, Default)]

@@ -14,6 +14,8 @@ use super::scalar;
 pub(crate) struct Node {
     /// Line of the document, from 1.
     pub(crate) line: usize,
+    /// Line of the key below which it stands; its own if there is none.
+    pub(crate) key_line: usize,
     /// What stands there.
     pub(crate) content: Content,
 }
@@ -31,7 +33,7 @@ pub(crate) enum Content {
 
 /// Where and why a document cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Broken {
+pub(crate) struct Broken {
     /// Line and column of the document, from 1, if known.
     pub(super) place: Option<(usize, usize)>,
     /// What is wrong.
@@ -40,7 +42,7 @@ pub(super) struct Broken {
 
 impl Node {
     /// Reads one document. The empty document is null.
-    pub(super) fn parse(text: &str) -> Result<Self, Broken> {
+    pub(crate) fn parse(text: &str) -> Result<Self, Broken> {
         let raw: Spanned<Raw> =
             serde_saphyr::from_str_with_options(text, options(text.len())).map_err(|error| broken(&error))?;
         Self::of(raw, text)
@@ -55,7 +57,7 @@ impl Node {
             }
             Raw::Map(entries) => Content::Map(map(entries, source)?),
         };
-        Ok(Self { line, content })
+        Ok(Self { line, key_line: line, content })
     }
 
     /// The part below this key.
@@ -84,6 +86,16 @@ impl Node {
             }
         }
         node.line
+    }
+
+    /// The value under a dotted key, flat, nested or mixed; the flat spelling wins, as it does in Flink's operator.
+    pub(crate) fn dotted(&self, key: &str) -> Option<&Self> {
+        if let Some(found) = self.get(key) {
+            return Some(found).filter(|node| !matches!(node.content, Content::Map(_)));
+        }
+        let Content::Map(entries) = &self.content else { return None };
+        let below = |name: &str| key.strip_prefix(name)?.strip_prefix('.');
+        entries.iter().find_map(|(name, node)| node.dotted(below(name)?))
     }
 
     /// The document without its lines.
@@ -140,7 +152,8 @@ fn map(entries: Vec<(Spanned<String>, Spanned<Raw>)>, source: &str) -> Result<Ve
         if !keys.insert(name.clone()) {
             return Err(Broken { place, problem: format!("duplicate mapping key: {name}") });
         }
-        map.push((name, Node::of(value, source)?));
+        let node = Node { key_line: number(key.referenced.line()), ..Node::of(value, source)? };
+        map.push((name, node));
     }
     Ok(map)
 }
@@ -292,6 +305,14 @@ mod tests {
         assert_eq!(node.to_value(), json!({"base": {"k": 8}, "m": {"k": 8, "z": 1}}));
         assert_eq!(node.line_of(&["m", "z"]), 5);
         assert_eq!(node.line_of(&["base", "none"]), 2);
+    }
+
+    #[test]
+    fn a_dotted_key_is_found_in_any_spelling_with_its_line() {
+        let node = Node::parse("a:\n  b:\n    c: 1\n  d.e:\n    2\na.f: |\n  x\na.b.g: 3\n").unwrap();
+        let line = |key: &str| node.dotted(key).map(|node| node.key_line);
+        let found = [line("a.b.c"), line("a.d.e"), line("a.f"), line("a.b.g"), line("a.b"), line("a.x"), line("a.b.")];
+        assert_eq!(found, [Some(3), Some(4), Some(6), Some(8), None, None, None]);
     }
 
     #[test]
