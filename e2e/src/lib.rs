@@ -35,7 +35,7 @@ mod wait;
 pub use audit::{AuditEntry, AuditLog, Mark};
 pub use crds::Crds;
 pub use objects::{apply, apply_yaml, flink_deployments, flink_session_jobs, patch_status};
-pub use operator::{Operator, OperatorOptions};
+pub use operator::{Operator, OperatorOptions, binary};
 pub use plane::{ControlPlane, KubectlOutput};
 pub use proxy::{Proxy, RequestInfo, Verdict};
 pub use wait::{Outcome, await_condition};

@@ -219,7 +219,8 @@ impl Drop for Operator {
     }
 }
 
-fn binary() -> PathBuf {
+/// The built binary that the tests run.
+pub fn binary() -> PathBuf {
     if let Some(path) = env::var_os("FLINK_REMEDY_BIN") {
         return PathBuf::from(path);
     }

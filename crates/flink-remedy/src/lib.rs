@@ -3,6 +3,8 @@
 //! A library beside the binary, so that the generator of `docs/cli.md` reads the same definitions.
 
 mod check;
+mod client;
+mod cluster;
 mod completion;
 mod diff;
 mod input;

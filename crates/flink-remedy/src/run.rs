@@ -1,7 +1,6 @@
 //! `flink-remedy run`: the operator process around the controller.
 
 mod admin;
-mod client;
 mod telemetry;
 
 use std::net::SocketAddr;
@@ -18,6 +17,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info};
 
+use crate::client;
 use crate::policy_file::{self, PolicyFileError};
 
 /// Flags of `flink-remedy run`.

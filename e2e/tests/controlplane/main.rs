@@ -17,6 +17,7 @@ mod moments;
 mod obedience;
 mod owner;
 mod ownership;
+mod preview;
 mod process;
 mod races;
 mod rights;

@@ -4,29 +4,61 @@ use std::path::PathBuf;
 
 use checklist::{Mode, Platform, Policy};
 use clap::Args;
+use controller::operator_config::Source;
 use jiff::Timestamp;
 
 use super::judge::{Judge, Judged, Moment};
-use super::platform::OperatorConfig;
+use super::platform::{OperatorConfig, OperatorConfigError};
 use super::report::Job;
+use crate::cluster::{self, ClusterError, Selection};
 use crate::harmless;
 use crate::input::{self, Input, InputError, Kind, Node, Object};
+use crate::policy_file::{self, PolicyFileError};
 
 /// What is judged, and upon what: `check` and `diff` understand the same.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct InputArgs {
     /// Files, directories (every *.yaml, *.yml and *.json below them), or - for standard input
-    #[arg(required = true, value_name = "FILE|DIR|-", value_hint = clap::ValueHint::AnyPath)]
+    #[arg(required_unless_present = "cluster", value_name = "FILE|DIR|-", value_hint = clap::ValueHint::AnyPath)]
     paths: Vec<PathBuf>,
 
+    #[command(flatten)]
+    cluster: ClusterArgs,
+
+    /// What the platform wants: storage templates and the parameters of the rules (a `RemediationPolicy`)
+    #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    policy: Option<PathBuf>,
+
     /// The Flink operator's own configuration: its directory (flink-conf.yaml or config.yaml, and
-    /// log4j-console.properties) or one of these files; `none` if jobs get nothing from it. Unset, the
-    /// operator is taken to be as its chart installs it
-    #[arg(long, value_name = "FILE|DIR|none", value_hint = clap::ValueHint::AnyPath)]
-    operator_config: Option<OperatorConfig>,
+    /// log4j-console.properties) or one of these files; `none` if jobs get nothing from it; with --cluster
+    /// NAMESPACE/CONFIGMAP as well. Unset, files are judged as if the operator were as its chart installs it,
+    /// and a cluster upon flink-operator/flink-operator-config
+    #[arg(long, value_name = "SOURCE", value_hint = clap::ValueHint::AnyPath)]
+    operator_config: Option<String>,
 
     #[arg(long, default_value_t = Mode::Apply, help = "Mode that the plan is made for: Off, Advise, NextDeploy or Apply")]
     mode: Mode,
+}
+
+/// Jobs of a cluster instead of files.
+#[derive(Args, Clone, Debug)]
+struct ClusterArgs {
+    /// Judge the jobs of the cluster that the kubeconfig names, and count by namespace what could be filled free and
+    /// what would restart; nothing is written
+    #[arg(long, conflicts_with = "paths")]
+    cluster: bool,
+
+    /// Namespace of the jobs
+    #[arg(short, long, value_name = "NAMESPACE", requires = "cluster")]
+    namespace: Option<String>,
+
+    /// Jobs of all namespaces (the default)
+    #[arg(short = 'A', long, requires = "cluster", conflicts_with = "namespace")]
+    all_namespaces: bool,
+
+    /// Jobs with these labels
+    #[arg(short = 'l', long, value_name = "SELECTOR", requires = "cluster")]
+    selector: Option<String>,
 }
 
 /// Manifests with all that they are judged upon.
@@ -34,8 +66,26 @@ pub(crate) struct Inputs {
     input: Input,
     platform: Platform,
     policy: Policy,
+    /// Why FKO's configuration could not be read from the cluster.
+    layers_unreadable: Option<String>,
     now: Timestamp,
 }
+
+/// Why nothing can be judged.
+#[derive(Debug, thiserror::Error)]
+enum InputsError {
+    #[error("--operator-config: {0}")]
+    OperatorConfig(#[from] OperatorConfigError),
+    #[error("--operator-config: {0}")]
+    Source(#[from] controller::operator_config::SourceError),
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
+    #[error("--cluster: {0}")]
+    Cluster(#[from] ClusterError),
+}
+
+/// Where FKO's chart keeps its configuration.
+const STOCK_SOURCE: &str = "flink-operator/flink-operator-config";
 
 /// What came of the inputs.
 pub(crate) struct Checked<'a> {
@@ -43,30 +93,60 @@ pub(crate) struct Checked<'a> {
     /// The object of each job as it stands in its file.
     nodes: Vec<&'a Node>,
     input: &'a Input,
+    layers_unreadable: Option<&'a str>,
 }
 
 impl InputArgs {
     /// Whether the operator is taken to be as its chart installs it.
     pub(crate) fn is_stock(&self) -> bool {
-        self.operator_config.is_none()
+        self.operator_config.is_none() && !self.cluster.cluster
     }
 
-    /// Reads everything; `None`, said on `err`, where FKO's configuration is of no use.
+    /// Whether a cluster is judged.
+    pub(crate) fn is_cluster(&self) -> bool {
+        self.cluster.cluster
+    }
+
+    /// Reads everything; `None`, said on `err`, where what jobs are judged upon is of no use.
     ///
     /// # Errors
     /// `err` cannot be written.
     pub(crate) fn read(&self, stdin: &mut impl Read, err: &mut impl Write) -> io::Result<Option<Inputs>> {
-        let platform = match self.operator_config.as_ref().map_or_else(|| Ok(Platform::stock()), OperatorConfig::load) {
-            Ok(platform) => platform,
-            Err(error) => {
-                writeln!(err, "error: --operator-config: {error}")?;
-                return Ok(None);
-            }
-        };
-        let policy = Policy { mode: self.mode, ..Policy::default() };
-        let input = Input::read(&self.paths, stdin);
+        match self.inputs(stdin, err) {
+            Ok(inputs) => Ok(Some(inputs)),
+            Err(error) => writeln!(err, "error: {}", harmless(&error.to_string())).map(|()| None),
+        }
+    }
+
+    fn inputs(&self, stdin: &mut impl Read, err: &mut impl Write) -> Result<Inputs, InputsError> {
+        let policy = self.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::load)?;
+        let policy = Policy { mode: self.mode, ..policy };
         // The command's one look at the clock: opt-outs end.
-        Ok(Some(Inputs { input, platform, policy, now: Timestamp::now() }))
+        let now = Timestamp::now();
+        if !self.cluster.cluster {
+            let config = self.operator_config.as_deref().map(OperatorConfig::of);
+            let platform = config.map_or_else(|| Ok(Platform::stock()), |config| config.load())?;
+            let input = Input::read(&self.paths, stdin);
+            return Ok(Inputs { input, platform, policy, layers_unreadable: None, now });
+        }
+        let ClusterArgs { namespace, selector, .. } = self.cluster.clone();
+        let source = self.operator_config.as_deref().unwrap_or(STOCK_SOURCE);
+        let is_file = source != "none" && std::path::Path::new(source).exists();
+        let config_map = if is_file { Source::None } else { source.parse()? };
+        let mut found = cluster::read(&Selection { namespace, labels: selector }, &config_map)?;
+        if is_file {
+            found.platform = Ok(OperatorConfig::of(source).load()?);
+        }
+        for unseen in &found.unseen {
+            // What cannot be told is no reason not to judge.
+            let _ = writeln!(err, "warning: {}", harmless(unseen));
+        }
+        let (platform, layers_unreadable) = match found.platform {
+            Ok(platform) => (platform, None),
+            Err(why) => (Platform::default(), Some(why)),
+        };
+        let input = Input::of_cluster(found.objects, found.session_clusters);
+        Ok(Inputs { input, platform, policy, layers_unreadable, now })
     }
 }
 
@@ -84,7 +164,7 @@ impl Inputs {
     fn judge_at(&self, moment: Moment) -> Checked<'_> {
         let mut namespaces: BTreeMap<&str, &BTreeMap<String, String>> = BTreeMap::new();
         let mut deployments = BTreeMap::new();
-        for object in &self.input.objects {
+        for object in self.input.context.iter().chain(&self.input.objects) {
             match object {
                 Object::Namespace { name, annotations } => drop(namespaces.insert(name, annotations)),
                 Object::Job { kind: Kind::Deployment, object: input::Judged::Deployment(deployment), .. } => {
@@ -99,9 +179,15 @@ impl Inputs {
             namespaces: &namespaces,
             deployments: &deployments,
             moment,
+            layers_unreadable: self.layers_unreadable.as_deref(),
             now: self.now,
         };
-        let mut checked = Checked { judged: Judged::default(), nodes: Vec::new(), input: &self.input };
+        let mut checked = Checked {
+            judged: Judged::default(),
+            nodes: Vec::new(),
+            input: &self.input,
+            layers_unreadable: self.layers_unreadable.as_deref(),
+        };
         for object in &self.input.objects {
             if let Object::Job { place, node, kind, object } = object {
                 judge.judge(*kind, object, place, node, &mut checked.judged);
@@ -133,6 +219,10 @@ impl Checked<'_> {
     /// # Errors
     /// `err` cannot be written.
     pub(crate) fn tell(&self, err: &mut impl Write) -> io::Result<()> {
+        if let Some(why) = &self.layers_unreadable {
+            let what = "the Flink operator's configuration cannot be read, so a default set there looks like a gap";
+            writeln!(err, "warning: {what}: {}", harmless(why))?;
+        }
         for warning in &self.judged.warnings {
             writeln!(err, "warning: {}", harmless(warning))?;
         }

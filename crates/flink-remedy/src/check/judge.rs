@@ -7,6 +7,7 @@ use checklist::{
 use flink_api::{FlinkDeployment, FlinkSessionJob};
 use jiff::Timestamp;
 
+use super::preview::Effect;
 use super::report;
 use crate::input::{self, InputError, Kind, Node, Place};
 
@@ -22,6 +23,8 @@ pub(super) struct Judge<'a> {
     pub(super) deployments: &'a BTreeMap<(&'a str, &'a str), &'a FlinkDeployment>,
     /// When the plans are made for.
     pub(super) moment: Moment,
+    /// Why FKO's layers cannot be read, if they cannot.
+    pub(super) layers_unreadable: Option<&'a str>,
     /// When opt-outs are compared with.
     pub(super) now: Timestamp,
 }
@@ -71,7 +74,7 @@ impl Judge<'_> {
     pub(super) fn judge(&self, kind: Kind, object: &input::Judged, place: &Place, node: &Node, judged: &mut Judged) {
         let (namespace, name) = (object.namespace(), object.name());
         let full_name = format!("{namespace}/{name}");
-        let Read { subject, situation, holdings } = match self.read(kind, object) {
+        let Read { subject, mut situation, holdings } = match self.read(kind, object) {
             Ok(read) => read.at(self.moment),
             Err((path, problem)) => {
                 let path: Vec<&str> = kind.spec().iter().chain(path).copied().collect();
@@ -87,6 +90,7 @@ impl Judge<'_> {
         for problem in &obedience.problems {
             judged.warnings.push(format!("{place}: {} {full_name}: {problem}", kind.name()));
         }
+        situation.layers_unreadable = self.layers_unreadable.map(str::to_owned);
         let plan = plan(&subject, &situation, &holdings, &obedience, self.policy);
         judged.jobs.push(report::Job {
             kind: kind.name(),
@@ -101,6 +105,7 @@ impl Judge<'_> {
                 fills: plan.fills.iter().map(|(target, fill)| (target.clone(), fill.value.clone())).collect(),
                 leaving: plan.leaving.clone(),
                 timing: timing(&plan),
+                effect: Effect::of(&plan),
                 reason: self.reason(&plan, &obedience, &situation),
             },
         });

@@ -5,6 +5,7 @@ mod judge;
 mod junit;
 mod origin;
 mod platform;
+mod preview;
 mod report;
 mod sarif;
 mod table;
@@ -21,11 +22,12 @@ pub(crate) use inputs::{Checked, InputArgs};
 pub(crate) use report::{Job, Plan, Timing};
 pub(crate) use table::when;
 
-/// Check manifests against Flink's production checklist, without a cluster
+/// Check manifests, or a cluster's jobs, against Flink's production checklist
 ///
-/// Reads FlinkDeployments from YAML or JSON: several documents in a file, lists, and what `kubectl get -o
-/// yaml` prints are all understood; other kinds are passed over. Says for each job what every rule finds,
-/// and what flink-remedy in mode Apply would fill and when.
+/// Reads FlinkDeployments, FlinkSessionJobs and FlinkBlueGreenDeployments from YAML or JSON: several documents in
+/// a file, lists, and what `kubectl get -o yaml` prints are all understood; other kinds are passed over. Says for
+/// each job what every rule finds, and what flink-remedy in mode Apply would fill and when. `--cluster` judges what
+/// runs, and counts by namespace what could be filled free and what would restart.
 ///
 /// Exit codes: 0 nothing at or above the threshold, 1 findings, 2 unreadable input or bad usage.
 #[derive(Args, Clone, Debug)]
@@ -100,11 +102,11 @@ pub(crate) fn check(
     checked.tell(err)?;
     let code = exit_code(args.fail_on, &checked);
     let written = match args.output {
-        Output::Json => report::write_json(checked.jobs(), out),
-        Output::Yaml => report::write_yaml(checked.jobs(), out),
+        Output::Json => report::write_json(checked.jobs(), args.inputs.is_cluster(), out),
+        Output::Yaml => report::write_yaml(checked.jobs(), args.inputs.is_cluster(), out),
         Output::Sarif => sarif::write(&checked, code, out),
         Output::Junit => junit::write(&checked, args.fail_on, out),
-        Output::Table => table::write(checked.jobs(), checked.errors().count(), args.inputs.is_stock(), args.all, out),
+        Output::Table => write_table(args, &checked, out),
     };
     let code = ExitCode::from(code);
     match written.and_then(|()| out.flush()) {
@@ -112,6 +114,11 @@ pub(crate) fn check(
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(code),
         written => written.map(|()| code),
     }
+}
+
+fn write_table(args: &CheckArgs, checked: &Checked<'_>, out: &mut impl Write) -> io::Result<()> {
+    table::write(checked.jobs(), checked.errors().count(), args.inputs.is_stock(), args.all, out)?;
+    if args.inputs.is_cluster() { preview::write(checked.jobs(), out) } else { Ok(()) }
 }
 
 fn exit_code(fail_on: FailOn, checked: &Checked<'_>) -> u8 {

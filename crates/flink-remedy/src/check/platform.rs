@@ -1,7 +1,6 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::str::FromStr;
 
 use checklist::Platform;
 use controller::operator_config::{CONFIG_YAML, FLINK_CONF, LOG_FILE, PlatformError, platform_from_files};
@@ -36,18 +35,15 @@ pub(crate) enum OperatorConfigError {
     },
 }
 
-impl FromStr for OperatorConfig {
-    type Err = std::convert::Infallible;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        Ok(match text {
+impl OperatorConfig {
+    /// What a text names.
+    pub(crate) fn of(text: &str) -> Self {
+        match text {
             "none" => Self::None,
             path => Self::Path(PathBuf::from(path)),
-        })
+        }
     }
-}
 
-impl OperatorConfig {
     /// What it gives to jobs.
     pub(crate) fn load(&self) -> Result<Platform, OperatorConfigError> {
         let path = match self {

@@ -6,6 +6,7 @@ use std::io::{self, Write};
 use checklist::{Disruption, Target, Verdict};
 use serde::{Serialize, Serializer};
 
+use super::preview::{Counts, Effect, by_namespace};
 use crate::input::Place;
 
 /// The version of the interface; a field may be added under the same number, none changed or removed.
@@ -16,6 +17,15 @@ const VERSION: u8 = 1;
 struct Report<'a> {
     version: u8,
     jobs: &'a [Job],
+    /// Of a cluster only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    namespaces: Option<Vec<Counts>>,
+}
+
+impl<'a> Report<'a> {
+    fn of(jobs: &'a [Job], is_cluster: bool) -> Self {
+        Self { version: VERSION, jobs, namespaces: is_cluster.then(|| by_namespace(jobs)) }
+    }
 }
 
 /// One job, judged.
@@ -73,6 +83,8 @@ pub(crate) struct Plan {
     pub(crate) leaving: BTreeSet<Target>,
     /// When.
     pub(crate) timing: Timing,
+    /// What it would do to the job.
+    pub(crate) effect: Effect,
     /// Why then.
     pub(crate) reason: String,
 }
@@ -110,8 +122,8 @@ fn file<S: Serializer>(place: &Place, serializer: S) -> Result<S::Ok, S::Error> 
 ///
 /// # Errors
 /// `out` cannot be written.
-pub(crate) fn write_json(jobs: &[Job], out: &mut impl Write) -> io::Result<()> {
-    serde_json::to_writer_pretty(&mut *out, &Report { version: VERSION, jobs })?;
+pub(crate) fn write_json(jobs: &[Job], is_cluster: bool, out: &mut impl Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, &Report::of(jobs, is_cluster))?;
     writeln!(out)
 }
 
@@ -119,8 +131,8 @@ pub(crate) fn write_json(jobs: &[Job], out: &mut impl Write) -> io::Result<()> {
 ///
 /// # Errors
 /// `out` cannot be written.
-pub(crate) fn write_yaml(jobs: &[Job], out: &mut impl Write) -> io::Result<()> {
-    serde_yaml::to_writer(out, &Report { version: VERSION, jobs }).map_err(io::Error::other)
+pub(crate) fn write_yaml(jobs: &[Job], is_cluster: bool, out: &mut impl Write) -> io::Result<()> {
+    serde_yaml::to_writer(out, &Report::of(jobs, is_cluster)).map_err(io::Error::other)
 }
 
 #[cfg(test)]
@@ -135,7 +147,7 @@ mod tests {
             (Target::LogFile("log4j-console.properties".into()), "a = b\n".to_owned()),
         ]);
         let (leaving, reason) = (BTreeSet::new(), String::new());
-        let plan = Plan { hash: "h".into(), fills, leaving, timing: Timing::Now, reason };
+        let plan = Plan { hash: "h".into(), fills, leaving, timing: Timing::Now, effect: Effect::Free, reason };
         let json = serde_json::to_string(&plan).unwrap();
         assert!(!json.contains("hunter2") && json.contains(r#""s3.secret-key":"******""#), "{json}");
         assert!(json.contains(r#""logConfiguration:log4j-console.properties":"a = b\n""#), "{json}");

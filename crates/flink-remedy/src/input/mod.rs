@@ -16,8 +16,11 @@ pub(crate) use objects::{Judged, Kind, Object};
 
 use objects::objects;
 use paths::files;
+use serde_json::Value;
 use split::split;
 
+/// What is shown in place of a path for objects of a cluster.
+const CLUSTER: &str = "<cluster>";
 /// What is shown in place of a path for standard input.
 pub(crate) const STDIN: &str = "<stdin>";
 
@@ -26,6 +29,8 @@ pub(crate) const STDIN: &str = "<stdin>";
 pub(crate) struct Input {
     /// Objects that rules judge, and Namespaces, in the order of the input.
     pub(crate) objects: Vec<Object>,
+    /// Objects that others are judged upon, and that are not judged themselves.
+    pub(crate) context: Vec<Object>,
     /// What could not be read.
     pub(crate) errors: Vec<InputError>,
     /// Documents looked at.
@@ -55,6 +60,20 @@ impl Input {
                 }
             }
         }
+        input
+    }
+
+    /// Takes objects as an API server gives them, and others that they are judged upon.
+    pub(crate) fn of_cluster(objects: Vec<Value>, context: Vec<Value>) -> Self {
+        let read = |objects: Vec<Value>| {
+            let mut input = Self::default();
+            for object in &objects {
+                input.add(CLUSTER, object.to_string().as_bytes());
+            }
+            input
+        };
+        let mut input = read(objects);
+        input.context = read(context).objects;
         input
     }
 

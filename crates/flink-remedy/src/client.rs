@@ -24,7 +24,7 @@ pub enum ClientError {
 }
 
 /// A client of the cluster that we run in or that the kubeconfig names.
-pub(super) async fn connect(act_as: Option<&str>) -> Result<Client, ClientError> {
+pub(crate) async fn connect(act_as: Option<&str>) -> Result<Client, ClientError> {
     let mut config = Config::infer().await.map_err(|error| ClientError::NoCluster(Box::new(error)))?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);

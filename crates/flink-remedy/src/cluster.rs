@@ -1,0 +1,193 @@
+//! The jobs of a cluster, read once, for `check --cluster` and `diff --cluster`. Nothing is written.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use checklist::Platform;
+use controller::operator_config::{Source, platform_from_files};
+use flink_api::{GROUP, VERSION};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::{Api, Client};
+use serde_json::Value;
+
+use crate::client::{ClientError, connect};
+
+/// Objects asked for at a time.
+const PAGE: u32 = 500;
+
+/// Which jobs to look at.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Selection {
+    /// One namespace; `None` is all.
+    pub(crate) namespace: Option<String>,
+    /// A label selector.
+    pub(crate) labels: Option<String>,
+}
+
+/// What a cluster shows.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Jobs, Namespaces and what else stands around jobs, as the server gives them.
+    pub(crate) objects: Vec<Value>,
+    /// Session clusters of selected session jobs that are not selected themselves.
+    pub(crate) session_clusters: Vec<Value>,
+    /// What FKO gives to jobs, or why it cannot be read.
+    pub(crate) platform: Result<Platform, String>,
+    /// What could not be seen, and what that means.
+    pub(crate) unseen: Vec<String>,
+}
+
+/// Why a cluster shows nothing.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClusterError {
+    /// No way to it.
+    #[error(transparent)]
+    Client(#[from] ClientError),
+    /// The process cannot be set up.
+    #[error("the process cannot be set up: {0}")]
+    Setup(#[from] std::io::Error),
+    /// It has no such kind.
+    #[error("the cluster has no FlinkDeployments: the Flink Kubernetes Operator is not installed there")]
+    NoFlink,
+    /// It does not tell.
+    #[error("{what} cannot be listed: {}", said(.source))]
+    List {
+        /// What was asked for.
+        what: String,
+        /// The answer.
+        source: Box<kube::Error>,
+    },
+}
+
+/// Kinds with jobs in them. Only the first must be there.
+const JOBS: &[&str] = &["FlinkDeployment", "FlinkSessionJob", "FlinkBlueGreenDeployment"];
+
+/// What stands around jobs: group, version, kind, and what is not seen without it.
+const AROUND: &[(&str, &str, &str, &str)] = &[
+    ("", "v1", "Namespace", "opt-outs and modes set on namespaces are not seen"),
+    ("networking.k8s.io", "v1", "NetworkPolicy", "SEC001 cannot tell who reaches the REST port"),
+    ("monitoring.coreos.com", "v1", "PrometheusRule", "MET002 cannot tell which alerts there are"),
+];
+
+/// Reads the selected jobs and what stands around them.
+///
+/// # Errors
+/// No way to the cluster, or no leave to list its `FlinkDeployment`s.
+pub(crate) fn read(selection: &Selection, operator_config: &Source) -> Result<Found, ClusterError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let client = connect(None).await?;
+        Reader { client: &client, selection }.read(operator_config).await
+    })
+}
+
+struct Reader<'a> {
+    client: &'a Client,
+    selection: &'a Selection,
+}
+
+impl Reader<'_> {
+    async fn read(&self, operator_config: &Source) -> Result<Found, ClusterError> {
+        let platform = self.platform(operator_config).await;
+        let mut found = Found { objects: Vec::new(), session_clusters: Vec::new(), platform, unseen: Vec::new() };
+        for (rank, kind) in JOBS.iter().enumerate() {
+            let labels = self.selection.labels.as_deref();
+            match self.list(GROUP, VERSION, kind, labels).await {
+                Ok(objects) => found.objects.extend(objects),
+                Err(error) if is(&error, 404) && rank > 0 => {}
+                Err(error) if is(&error, 404) => return Err(ClusterError::NoFlink),
+                Err(error) if is(&error, 403) && rank > 0 => {
+                    found.unseen.push(format!("{kind}s cannot be listed ({}): they are not judged", said(&error)));
+                }
+                Err(error) => return Err(ClusterError::List { what: format!("{kind}s"), source: Box::new(error) }),
+            }
+        }
+        for (group, version, kind, meaning) in AROUND {
+            match self.list(group, version, kind, None).await {
+                Ok(objects) => found.objects.extend(objects),
+                Err(error) if is(&error, 404) => {}
+                Err(error) => found.unseen.push(format!("{kind} cannot be listed ({}): {meaning}", said(&error))),
+            }
+        }
+        found.session_clusters = self.session_clusters(&found.objects).await?;
+        Ok(found)
+    }
+
+    /// All objects of a kind, page by page.
+    async fn list(&self, group: &str, version: &str, kind: &str, labels: Option<&str>) -> kube::Result<Vec<Value>> {
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
+        let api: Api<DynamicObject> = match &self.selection.namespace {
+            Some(namespace) if kind != "Namespace" => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            _ => Api::all_with(self.client.clone(), &resource),
+        };
+        let mut objects = Vec::new();
+        let mut params = ListParams { label_selector: labels.map(str::to_owned), ..ListParams::default().limit(PAGE) };
+        loop {
+            let page = api.list(&params).await?;
+            objects.extend(page.items.iter().map(|object| as_value(object, &resource)));
+            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+            if params.continue_token.is_none() {
+                return Ok(objects);
+            }
+        }
+    }
+
+    /// The session clusters that selected session jobs run on, as far as they are not among the objects.
+    async fn session_clusters(&self, objects: &[Value]) -> Result<Vec<Value>, ClusterError> {
+        let text =
+            |object: &Value, path: &str| object.pointer(path).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let named = |kind: &str, name: &str| -> BTreeSet<(String, String)> {
+            let of_kind = objects.iter().filter(|object| object["kind"] == kind);
+            of_kind.map(|object| (text(object, "/metadata/namespace"), text(object, name))).collect()
+        };
+        let there = named("FlinkDeployment", "/metadata/name");
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(GROUP, VERSION, "FlinkDeployment"));
+        let mut clusters = Vec::new();
+        for (namespace, name) in named("FlinkSessionJob", "/spec/deploymentName").difference(&there) {
+            let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+            let cluster = api.get_opt(name).await.map_err(|source| ClusterError::List {
+                what: format!("the session cluster {namespace}/{name}"),
+                source: Box::new(source),
+            })?;
+            clusters.extend(cluster.map(|cluster| as_value(&cluster, &resource)));
+        }
+        Ok(clusters)
+    }
+
+    async fn platform(&self, source: &Source) -> Result<Platform, String> {
+        let (namespace, name) = match source {
+            Source::None => return Ok(Platform::default()),
+            Source::Directory(path) => return Err(format!("{} is no ConfigMap of the cluster", path.display())),
+            Source::ConfigMap { namespace, name } => (namespace, name),
+        };
+        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
+        let map = api.get(name).await.map_err(|error| format!("ConfigMap {namespace}/{name}: {}", said(&error)))?;
+        let data = map.data.get("data").and_then(Value::as_object).into_iter().flatten();
+        let files: BTreeMap<String, String> =
+            data.filter_map(|(file, text)| Some((file.clone(), text.as_str()?.to_owned()))).collect();
+        platform_from_files(&files).map_err(|error| format!("ConfigMap {namespace}/{name}: {error}"))
+    }
+}
+
+/// The object with its kind, which items of a list may lack.
+fn as_value(object: &DynamicObject, resource: &ApiResource) -> Value {
+    let mut value = serde_json::to_value(object).unwrap_or_default();
+    value["apiVersion"] = Value::from(resource.api_version.clone());
+    value["kind"] = Value::from(resource.kind.clone());
+    value
+}
+
+fn is(error: &kube::Error, code: u16) -> bool {
+    matches!(error, kube::Error::Api(status) if status.code == code)
+}
+
+/// The server's words, or what kept them from coming.
+fn said(error: &kube::Error) -> String {
+    if let kube::Error::Api(status) = error {
+        return status.message.clone();
+    }
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let mut words: Vec<String> = causes.map(ToString::to_string).collect();
+    words.dedup_by(|inner, outer| outer.contains(inner.as_str()));
+    words.join(": ")
+}
