@@ -4,12 +4,12 @@
 FLINK_REMEDY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flink-remedy
 E2E_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
-.PHONY: e2e-prepare controlplane crds flink-dist option-catalogue option-catalogue-check
+.PHONY: e2e-prepare controlplane crds flink-dist flink-jars option-catalogue option-catalogue-check
 
 # The harness computes the same folders from the same files, so that a plain `cargo test` finds them.
 export FLINK_REMEDY_CACHE
 
-e2e-prepare: controlplane crds flink-dist ## build and fetch what the tests against real programs need (once)
+e2e-prepare: controlplane crds flink-dist flink-jars ## build and fetch what the tests against real programs need (once)
 
 controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl into the cache
 	@$(E2E_DIR)/controlplane/build.sh "$(FLINK_REMEDY_CACHE)"
@@ -19,6 +19,12 @@ crds: ## fetch the Flink Kubernetes Operator's CRDs into the cache
 
 flink-dist: ## fetch Flink 1.20 and 2.3 for the local clusters into the cache (560 MB, 340 MB of it kept)
 	@$(E2E_DIR)/flink/local/fetch-dist.sh "$(FLINK_REMEDY_CACHE)"
+
+# The Flink versions whose own classes the tests call.
+FLINK_TESTED := 1.18 1.20 2.3
+
+flink-jars: ## fetch the jars of Flink that the tests call into the cache
+	@$(E2E_DIR)/flink/jars.sh "$(FLINK_REMEDY_CACHE)" $(FLINK_TESTED)
 
 # Every Flink minor version that the catalogue of options covers, oldest first; the profiles of
 # e2e/flink/options/pom.xml pin the jars. A check reads one version of each major.

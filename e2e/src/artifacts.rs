@@ -42,6 +42,13 @@ impl Artifacts {
     }
 }
 
+/// The file with the class path of a Flink minor version such as `1.20`, which `make flink-jars` writes.
+pub fn flink_class_path(minor: &str) -> Result<PathBuf> {
+    let file = cache()?.join("flink-options").join(format!("{minor}.classpath"));
+    ensure!(file.is_file(), "{} is missing: run `make flink-jars` first", file.display());
+    Ok(file)
+}
+
 /// The folder outside the tree that keeps what was built or fetched once.
 pub(crate) fn cache() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -10,6 +10,7 @@ mod filled;
 mod holdings;
 mod leaving;
 mod log4j;
+pub mod memory;
 mod moment;
 mod obedience;
 mod plan;

@@ -7,6 +7,7 @@
 mod flatten;
 mod key;
 mod layers;
+pub mod memory;
 pub mod options;
 mod secret;
 mod value;

@@ -4,15 +4,18 @@ use super::FlinkOption;
 use super::generated::OPTIONS;
 
 macro_rules! named {
-    ($($(#[$doc:meta])* $name:ident = $key:literal;)+) => {
+    ($(#[$list_doc:meta])* $list:ident: $($(#[$doc:meta])* $name:ident = $key:literal;)+) => {
         $($(#[$doc])* pub static $name: FlinkOption = FlinkOption { eras: OPTIONS[place($key)].eras };)+
 
-        /// Every option that has a name here.
-        pub static ALL: &[&FlinkOption] = &[$(&$name),+];
+        $(#[$list_doc])*
+        pub static $list: &[&FlinkOption] = &[$(&$name),+];
     };
 }
 
 named! {
+    /// Every option that has a name here and exists in every version.
+    ALL:
+
     /// Interval of periodic checkpoints; unset means that configuration switches none on.
     CHECKPOINT_INTERVAL = "execution.checkpointing.interval";
     /// Whether checkpoints hold only what changed since the last one.
@@ -63,6 +66,72 @@ named! {
     SSL_INTERNAL = "security.ssl.internal.enabled";
     /// TLS of the REST port.
     SSL_REST = "security.ssl.rest.enabled";
+    /// `JobManager` memory: what the JVM may take in all.
+    JOBMANAGER_PROCESS_SIZE = "jobmanager.memory.process.size";
+    /// `JobManager` memory: the process without what the JVM itself needs.
+    JOBMANAGER_FLINK_SIZE = "jobmanager.memory.flink.size";
+    /// `JobManager` memory: heap.
+    JOBMANAGER_HEAP_SIZE = "jobmanager.memory.heap.size";
+    /// `JobManager` memory: direct and native.
+    JOBMANAGER_OFF_HEAP_SIZE = "jobmanager.memory.off-heap.size";
+    /// `JobManager` memory: metaspace of the JVM.
+    JOBMANAGER_METASPACE = "jobmanager.memory.jvm-metaspace.size";
+    /// `JobManager` memory: share of the process for the rest of the JVM.
+    JOBMANAGER_OVERHEAD_FRACTION = "jobmanager.memory.jvm-overhead.fraction";
+    /// `JobManager` memory: upper bound of that share.
+    JOBMANAGER_OVERHEAD_MAX = "jobmanager.memory.jvm-overhead.max";
+    /// `JobManager` memory: lower bound of that share.
+    JOBMANAGER_OVERHEAD_MIN = "jobmanager.memory.jvm-overhead.min";
+    /// `TaskManager` memory: what the JVM may take in all.
+    TASKMANAGER_PROCESS_SIZE = "taskmanager.memory.process.size";
+    /// `TaskManager` memory: the process without what the JVM itself needs.
+    TASKMANAGER_FLINK_SIZE = "taskmanager.memory.flink.size";
+    /// `TaskManager` memory: heap of Flink itself.
+    TASKMANAGER_FRAMEWORK_HEAP = "taskmanager.memory.framework.heap.size";
+    /// `TaskManager` memory: direct and native memory of Flink itself.
+    TASKMANAGER_FRAMEWORK_OFF_HEAP = "taskmanager.memory.framework.off-heap.size";
+    /// `TaskManager` memory: heap of the job's code.
+    TASKMANAGER_TASK_HEAP = "taskmanager.memory.task.heap.size";
+    /// `TaskManager` memory: direct and native memory of the job's code.
+    TASKMANAGER_TASK_OFF_HEAP = "taskmanager.memory.task.off-heap.size";
+    /// `TaskManager` memory: what state backends, sorting and Python share, in bytes.
+    TASKMANAGER_MANAGED_SIZE = "taskmanager.memory.managed.size";
+    /// `TaskManager` memory: the same as a share of Flink's memory.
+    TASKMANAGER_MANAGED_FRACTION = "taskmanager.memory.managed.fraction";
+    /// `TaskManager` memory: share of Flink's memory for network buffers.
+    TASKMANAGER_NETWORK_FRACTION = "taskmanager.memory.network.fraction";
+    /// `TaskManager` memory: upper bound of that share.
+    TASKMANAGER_NETWORK_MAX = "taskmanager.memory.network.max";
+    /// `TaskManager` memory: lower bound of that share.
+    TASKMANAGER_NETWORK_MIN = "taskmanager.memory.network.min";
+    /// `TaskManager` memory: size of a network buffer.
+    TASKMANAGER_SEGMENT_SIZE = "taskmanager.memory.segment-size";
+    /// `TaskManager` memory: metaspace of the JVM.
+    TASKMANAGER_METASPACE = "taskmanager.memory.jvm-metaspace.size";
+    /// `TaskManager` memory: share of the process for the rest of the JVM.
+    TASKMANAGER_OVERHEAD_FRACTION = "taskmanager.memory.jvm-overhead.fraction";
+    /// `TaskManager` memory: upper bound of that share.
+    TASKMANAGER_OVERHEAD_MAX = "taskmanager.memory.jvm-overhead.max";
+    /// `TaskManager` memory: lower bound of that share.
+    TASKMANAGER_OVERHEAD_MIN = "taskmanager.memory.jvm-overhead.min";
+    /// Slots of a `TaskManager`, among which its memory is divided.
+    TASKMANAGER_SLOTS = "taskmanager.numberOfTaskSlots";
+}
+
+named! {
+    /// Options that Flink 2.0 dropped and older versions still read.
+    FORMER:
+
+    /// `JobManager` memory before Flink 1.11.
+    JOBMANAGER_LEGACY_HEAP_SIZE = "jobmanager.heap.size";
+    /// The same in whole mebibytes.
+    JOBMANAGER_LEGACY_HEAP_MB = "jobmanager.heap.mb";
+    /// `TaskManager` memory before Flink 1.10.
+    TASKMANAGER_LEGACY_HEAP_SIZE = "taskmanager.heap.size";
+    /// The same in whole mebibytes.
+    TASKMANAGER_LEGACY_HEAP_MB = "taskmanager.heap.mb";
+    /// `TaskManager` memory: number of network buffers where no option of the share is set.
+    TASKMANAGER_NETWORK_BUFFERS = "taskmanager.network.numberOfBuffers";
 }
 
 /// Where the catalogue has the option whose newest key this is; evaluated by the compiler only.

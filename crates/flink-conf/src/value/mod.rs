@@ -66,7 +66,7 @@ impl ValueType {
         let number = |is_read: bool| if is_read { Ok(()) } else { Err(ValueError::Number(text.to_owned())) };
         match self {
             Self::Bool => parse_bool(text).map(drop),
-            Self::Int => number(text.parse::<i32>().is_ok()),
+            Self::Int => parse_int(text).map(drop),
             Self::Long => number(text.parse::<i64>().is_ok()),
             Self::Float | Self::Double => number(is_decimal(text)),
             Self::Duration => parse_duration_ms(text, version).map(drop),
@@ -75,6 +75,18 @@ impl ValueType {
             Self::Text | Self::Map | Self::List(_) => Ok(()),
         }
     }
+}
+
+/// A number of single precision as `Float.parseFloat` reads it, hexadecimal notation aside.
+pub(crate) fn parse_float(text: &str) -> Result<f32, ValueError> {
+    let digits = trimmed(text).trim_end_matches(['f', 'F', 'd', 'D']);
+    let number = if is_decimal(text) { digits.parse().ok() } else { None };
+    number.ok_or_else(|| ValueError::Number(text.to_owned()))
+}
+
+/// A whole number of 32 bits as `Integer.parseInt` reads it.
+pub(crate) fn parse_int(text: &str) -> Result<i32, ValueError> {
+    text.parse().map_err(|_| ValueError::Number(text.to_owned()))
 }
 
 /// Whether `Double.parseDouble` reads it, hexadecimal notation aside.
