@@ -4,6 +4,7 @@ use crate::{Rule, rules};
 pub static RULES: &[&Rule] = &[
     &rules::ROCKSDB_FULL_CHECKPOINTS,
     &rules::NO_RESTART_BACKOFF,
+    &rules::MANAGED_MEMORY_TOO_SMALL,
     &rules::NO_METRICS_REPORTER,
     &rules::LOG_LEVEL_NOT_INFO,
 ];

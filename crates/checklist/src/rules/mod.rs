@@ -1,11 +1,13 @@
 //! The rules, one file each.
 
 mod log_level_not_info;
+mod managed_memory_too_small;
 mod no_metrics_reporter;
 mod no_restart_backoff;
 mod rocksdb_full_checkpoints;
 
 pub use log_level_not_info::LOG_LEVEL_NOT_INFO;
+pub use managed_memory_too_small::MANAGED_MEMORY_TOO_SMALL;
 pub use no_metrics_reporter::NO_METRICS_REPORTER;
 pub use no_restart_backoff::NO_RESTART_BACKOFF;
 pub use rocksdb_full_checkpoints::ROCKSDB_FULL_CHECKPOINTS;
@@ -16,3 +18,10 @@ use flink_conf::{FlinkVersion, Setting};
 fn ignored(key: &str, setting: &Setting, version: FlinkVersion, right: &str) -> String {
     format!("{key} (from {}) is not read by Flink {version}; write {right} instead", setting.origin)
 }
+
+/// Factories of the RocksDB backend in Flink 1.15 to 2.3.
+const ROCKSDB_FACTORIES: &[&str] = &[
+    "org.apache.flink.contrib.streaming.state.EmbeddedRocksDBStateBackendFactory",
+    "org.apache.flink.contrib.streaming.state.RocksDBStateBackendFactory",
+    "org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackendFactory",
+];

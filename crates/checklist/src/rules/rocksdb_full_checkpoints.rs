@@ -1,7 +1,7 @@
 use flink_conf::options::{INCREMENTAL_CHECKPOINTS, STATE_BACKEND};
 use flink_conf::{Lookup, parse_bool};
 
-use super::ignored;
+use super::{ROCKSDB_FACTORIES, ignored};
 use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
@@ -38,17 +38,10 @@ declare_rule! {
     }
 }
 
-/// Factories of the RocksDB backend in Flink 1.15 to 2.3.
-const FACTORIES: &[&str] = &[
-    "org.apache.flink.contrib.streaming.state.EmbeddedRocksDBStateBackendFactory",
-    "org.apache.flink.contrib.streaming.state.RocksDBStateBackendFactory",
-    "org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackendFactory",
-];
-
 fn check(subject: &Subject, _: &Policy) -> Judgement {
     let version = subject.version;
     let backend = STATE_BACKEND.find(&subject.conf, version).value().unwrap_or("hashmap");
-    if !backend.eq_ignore_ascii_case("rocksdb") && !FACTORIES.contains(&backend) {
+    if !backend.eq_ignore_ascii_case("rocksdb") && !ROCKSDB_FACTORIES.contains(&backend) {
         return Judgement::not_applicable(format!("the state backend is {backend}, not RocksDB"));
     }
     if subject.is_batch() {

@@ -37,6 +37,7 @@ pub(crate) enum Shape {
 pub(crate) struct Case {
     pub(crate) version: FlinkVersion,
     upgrade_mode: Option<&'static str>,
+    memory: Option<&'static str>,
     entries: Vec<Entry>,
     layers: Vec<(&'static str, Entry)>,
     platform_log: Option<&'static str>,
@@ -71,7 +72,11 @@ fn pool() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
         (vec!["metrics.reporter.dd.class", "metrics.reporter.prom.class"], vec!["com.acme.Reporter"]),
         (vec!["metrics.reporter.prom.port"], vec!["9249", "9300-9310", "0", "auto"]),
         (vec!["s3.secret-key", "metrics.reporter.dd.apikey"], vec![SECRET]),
-        (vec!["taskmanager.numberOfTaskSlots"], vec!["2"]),
+        (vec!["taskmanager.numberOfTaskSlots"], vec!["2", "0"]),
+        (vec!["taskmanager.memory.managed.fraction"], vec!["0", "0.4", "1.5"]),
+        (vec!["taskmanager.memory.managed.size", "taskmanager.memory.size"], vec!["512m", "2Gi", "8g"]),
+        (vec!["state.backend.rocksdb.memory.managed"], vec!["false", "true"]),
+        (vec!["state.backend.rocksdb.memory.fixed-per-slot"], vec!["64 mb", "1g"]),
     ]
 }
 
@@ -173,6 +178,7 @@ prop_compose! {
     fn tidy_on(versions: impl Strategy<Value = FlinkVersion>)(
         version in versions,
         upgrade_mode in select(vec![None, Some("stateless"), Some("savepoint"), Some("last-state")]),
+        memory in select(vec![None, Some("4096m"), Some("1Gi"), Some("plenty")]),
         entries in entries(pool()),
         layers in layers(),
         (platform_log, own_log) in logs(),
@@ -182,7 +188,7 @@ prop_compose! {
         status in statuses(),
         opted_out in prop::sample::subsequence(vec!["CKP003", "no-restart-backoff", "met001", "LOG001"], 0..=2),
     ) -> Case {
-        Case { version, upgrade_mode, entries, layers, platform_log, own_log, annotations, status, opted_out }
+        Case { version, upgrade_mode, memory, entries, layers, platform_log, own_log, annotations, status, opted_out }
     }
 }
 
@@ -252,6 +258,9 @@ impl Case {
         });
         if let Some(mode) = self.upgrade_mode {
             spec["job"] = json!({"jarURI": "local:///opt/flink/usrlib/app.jar", "upgradeMode": mode});
+        }
+        if let Some(memory) = self.memory {
+            spec["taskManager"] = json!({"resource": {"memory": memory, "cpu": 1}});
         }
         if let Some((name, file)) = self.own_log {
             spec["logConfiguration"] = json!({name: file});

@@ -26,6 +26,10 @@ named! {
     SAVEPOINT_DIRECTORY = "execution.checkpointing.savepoint-dir";
     /// Where keyed state lives while a job runs.
     STATE_BACKEND = "state.backend.type";
+    /// RocksDB: memory of each slot, instead of managed memory.
+    ROCKSDB_MEMORY_FIXED_PER_SLOT = "state.backend.rocksdb.memory.fixed-per-slot";
+    /// RocksDB: whether it takes managed memory.
+    ROCKSDB_MEMORY_MANAGED = "state.backend.rocksdb.memory.managed";
     /// Streaming, batch or automatic.
     RUNTIME_MODE = "execution.runtime-mode";
     /// How a failed job is started again.
