@@ -112,9 +112,8 @@ async fn without_a_right_to_list_jobs_it_says_so() {
     let token = scene.plane.token(&scene.namespace, "nobody").await;
     let kubeconfig = scene.options_as(&token, scene.plane.server(), &[]).kubeconfig;
     let mut command = Command::new(binary());
-    let output =
-        command.args(["check", "--cluster", "-n", &scene.namespace]).env("KUBECONFIG", kubeconfig).output().await;
-    let output = output.expect("flink-remedy runs");
+    command.args(["check", "--cluster", "-n", &scene.namespace]).env("KUBECONFIG", kubeconfig);
+    let output = output(command).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(
         told(&output).starts_with("error: --cluster: FlinkDeployments cannot be listed: flinkdeployments"),
