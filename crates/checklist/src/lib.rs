@@ -18,6 +18,7 @@ pub mod policy;
 mod rule;
 pub mod rules;
 mod situation;
+mod storage;
 mod subject;
 mod surroundings;
 mod target;
