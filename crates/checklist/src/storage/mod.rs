@@ -129,14 +129,18 @@ pub(crate) fn directory_key(option: &FlinkOption, version: FlinkVersion) -> Key 
     option.key(if version < PRESENT_NAMES { version.min(OLDER_NAMES) } else { version })
 }
 
-/// What is to be said of a directory that somebody set: `Ok` where it is durable, else what to change.
+/// What is to be said of a directory that somebody set. `Ok`: the directory with what is worth knowing of it, such as
+/// `/mnt/state, on volume state (nfs)`. `Err`: a sentence that says what to change.
 pub(crate) fn judged(key: &str, setting: &Setting, subject: &Subject, processes: &[Process]) -> Result<String, String> {
-    let is = format!("{key} is {} (from {})", shown(&setting.value), setting.origin);
+    let directory = shown(&setting.value);
     match Place::of(&setting.value, subject, processes) {
-        Place::Shared(scheme) if is_known(&scheme) => Ok(is),
-        Place::Shared(scheme) => Ok(format!("{is}, on a file system that is not known here ({scheme})")),
-        Place::Volume(name, kind) => Ok(format!("{is}, on volume {name} ({kind})")),
-        Place::Lost(why) => Err(format!("{is}, which {why}; use a directory that outlives pods and that all nodes reach")),
+        Place::Shared(scheme) if is_known(&scheme) => Ok(directory),
+        Place::Shared(scheme) => Ok(format!("{directory}, on a file system that is not known here ({})", shown(&scheme))),
+        Place::Volume(name, kind) => Ok(format!("{directory}, on volume {name} ({kind})")),
+        Place::Lost(why) => Err(format!(
+            "{key} is {directory} (from {}), which {why}; use a directory that outlives pods and that all nodes reach",
+            setting.origin
+        )),
     }
 }
 

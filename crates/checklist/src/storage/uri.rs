@@ -13,7 +13,7 @@ const WITH_PORT: &[&str] = &["alluxio", "hdfs", "maprfs", "o3fs", "ofs", "swebhd
 const WITH_CONTAINER: &[&str] = &["abfs", "abfss", "wasb", "wasbs"];
 
 /// What is printed of a directory at most, in characters.
-const SHOWN: usize = 80;
+const SHOWN: usize = 60;
 
 /// A directory as Flink's `Path` reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
