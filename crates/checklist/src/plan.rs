@@ -125,8 +125,8 @@ fn propose(
 ) -> (Plan, Subject) {
     let obeyed: Vec<&'static Rule> = rules.iter().copied().filter(|rule| !obedience.is_opted_out(rule)).collect();
     let leaving = Leaving::of(subject, holdings);
-    let respelled = respelled(&leaving, subject, holdings);
     let subject_then = leaving.without_overlapping(subject);
+    let respelled = respelled(&leaving, &subject_then, holdings);
     let leaving = leaving.all();
     let close = |verdicts: &[Verdict]| Closure::of(&obeyed, &subject_then, respelled.clone(), policy, verdicts);
     let gaps = close(&[Verdict::Gap]);
@@ -201,16 +201,15 @@ fn hash(fills: &BTreeMap<Target, PlannedFill>, leaving: &BTreeSet<Target>) -> St
 }
 
 /// Values of ours that overlap with another key, under the name that the job's Flink has for them now. They keep their
-/// value whatever the policy says today: state and high availability must be found where they are.
+/// value whatever the policy says today: state and high availability must be found where they are. Not so where the
+/// `subject` without them has the option all the same, by a layer that ours had hidden.
 fn respelled(leaving: &Leaving, subject: &Subject, holdings: &Holdings) -> BTreeMap<Target, PlannedFill> {
     let mut respelled = BTreeMap::new();
     for target in &leaving.overlapping {
         let (Target::Option(key), Some(value)) = (target, holdings.ours.get(target)) else { continue };
         let Some(option) = spelled(key.as_str()) else { continue };
         let now = option.key(subject.version);
-        if now != *key
-            && !option.spellings().iter().any(|other| *other != key.as_str() && subject.conf.get(other).is_some())
-        {
+        if now != *key && !option.spellings().iter().any(|other| subject.conf.get(other).is_some()) {
             let rule = holdings.filled.as_ref().and_then(|filled| find(&filled.values.get(target)?.rule));
             let rule = rule.map_or("", |rule| rule.code);
             respelled.insert(Target::Option(now), PlannedFill { value: value.clone(), rule });

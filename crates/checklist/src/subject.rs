@@ -207,13 +207,11 @@ impl Subject {
     /// `--execution-mode BATCH`.
     pub fn is_batch(&self) -> bool {
         let is_batch = |text: &str| text.eq_ignore_ascii_case("batch");
-        match RUNTIME_MODE.find(&self.conf, self.version).value() {
-            Some(mode) => is_batch(mode),
-            None => {
-                let mut args = self.job.iter().filter_map(|job| job.args.as_ref()).flatten();
-                args.any(|arg| is_batch(arg.rsplit('=').next().unwrap_or_default()))
-            }
+        if let Some(mode) = RUNTIME_MODE.find(&self.conf, self.version).value() {
+            return is_batch(mode);
         }
+        let mut args = self.job.iter().filter_map(|job| job.args.as_ref()).flatten();
+        args.any(|arg| is_batch(arg.rsplit('=').next().unwrap_or_default()))
     }
 
     /// Whether the target has a value, in any spelling of any version where it is an option.

@@ -59,24 +59,22 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
         Lookup::Ignored { key, setting } => {
             return Judgement::advice(ignored(key, setting, version, SAVEPOINT_DIRECTORY.key(version).as_str()));
         }
-        Lookup::Unset => {
-            match from_template(policy.storage.savepoints.as_ref(), "savepoints", subject, policy, ALL) {
-                Ok(directory) => {
-                    let fills = vec![Fill::option(right.clone(), directory)];
-                    return if by_savepoint {
-                        Judgement::gap(format!("no {right}: upgradeMode savepoint has nowhere to put a savepoint"), fills)
-                    } else {
-                        Judgement::implicit(format!("no {right}: a savepoint has to be given a directory each time"), fills)
-                    };
-                }
-                Err(why) if by_savepoint => {
-                    return Judgement::advice(format!(
-                        "no {right}: upgradeMode savepoint has nowhere to put a savepoint; {why}"
-                    ));
-                }
-                Err(_) => format!("there is no {right}"),
+        Lookup::Unset => match from_template(policy.storage.savepoints.as_ref(), "savepoints", subject, policy, ALL) {
+            Ok(directory) => {
+                let fills = vec![Fill::option(right.clone(), directory)];
+                return if by_savepoint {
+                    Judgement::gap(format!("no {right}: upgradeMode savepoint has nowhere to put a savepoint"), fills)
+                } else {
+                    Judgement::implicit(format!("no {right}: a savepoint has to be given a directory each time"), fills)
+                };
             }
-        }
+            Err(why) if by_savepoint => {
+                return Judgement::advice(format!(
+                    "no {right}: upgradeMode savepoint has nowhere to put a savepoint; {why}"
+                ));
+            }
+            Err(_) => format!("there is no {right}"),
+        },
     };
     judge_retention(subject, &directory)
 }
@@ -84,12 +82,17 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
 fn judge_retention(subject: &Subject, directory: &str) -> Judgement {
     let version = subject.version;
     let key = CHECKPOINT_RETENTION.key(version);
-    let Lookup::Set { setting: Setting { value, origin }, .. } = CHECKPOINT_RETENTION.find(&subject.conf, version) else {
-        return Judgement::advice(format!("no {key}: a cancelled job's checkpoints are deleted; set RETAIN_ON_CANCELLATION"));
+    let Lookup::Set { setting: Setting { value, origin }, .. } = CHECKPOINT_RETENTION.find(&subject.conf, version)
+    else {
+        return Judgement::advice(format!(
+            "no {key}: a cancelled job's checkpoints are deleted; set RETAIN_ON_CANCELLATION"
+        ));
     };
     let is = format!("{key} is {} (from {origin})", shown(value));
     match (value.to_ascii_uppercase().as_str(), origin) {
-        ("RETAIN_ON_CANCELLATION", Origin::OperatorBuiltIn) => Judgement::implicit(format!("{is}; {directory}"), Vec::new()),
+        ("RETAIN_ON_CANCELLATION", Origin::OperatorBuiltIn) => {
+            Judgement::implicit(format!("{is}; {directory}"), Vec::new())
+        }
         ("RETAIN_ON_CANCELLATION", _) => Judgement::pass(format!("{is}; {directory}")),
         ("DELETE_ON_CANCELLATION" | "NO_EXTERNALIZED_CHECKPOINTS", _) => Judgement::advice(format!(
             "{is}: the checkpoints of a cancelled job are gone; use RETAIN_ON_CANCELLATION or opt out"

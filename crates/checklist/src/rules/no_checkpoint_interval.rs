@@ -72,26 +72,27 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
 
 fn judge_choice(key: &str, setting: &Setting, subject: &Subject, bounds: &CheckpointInterval) -> Judgement {
     let Setting { value, origin } = setting;
-    let milliseconds = match parse_duration_ms(value, subject.version) {
-        Ok(milliseconds) => milliseconds,
-        Err(_) => {
-            return Judgement::advice(format!(
-                "{key} is {} (from {origin}), which is no duration that Flink {} reads; write one such as `1 min`",
-                shown(value),
-                subject.version
-            ));
-        }
+    let Ok(milliseconds) = parse_duration_ms(value, subject.version) else {
+        return Judgement::advice(format!(
+            "{key} is {} (from {origin}), which is no duration that Flink {} reads; write one such as `1 min`",
+            shown(value),
+            subject.version
+        ));
     };
     let is = format!("{key} is {} (from {origin})", shown(value));
     let CheckpointInterval { min, max, .. } = bounds;
     if *origin == Origin::OperatorBuiltIn {
         Judgement::implicit(format!("{is}; write down one that fits the job's recovery"), Vec::new())
     } else if milliseconds == 0 {
-        Judgement::advice(format!("{is}, and at 0 no checkpoint is taken; write an interval such as `1 min` or opt out"))
+        Judgement::advice(format!(
+            "{is}, and at 0 no checkpoint is taken; write an interval such as `1 min` or opt out"
+        ))
     } else if milliseconds < min.milliseconds() {
         Judgement::advice(format!("{is}, shorter than the {min} of the policy: checkpoints would crowd out the work"))
     } else if milliseconds > max.milliseconds() {
-        Judgement::advice(format!("{is}, longer than the {max} of the policy: a failure repeats all work since the last"))
+        Judgement::advice(format!(
+            "{is}, longer than the {max} of the policy: a failure repeats all work since the last"
+        ))
     } else {
         Judgement::pass(is)
     }

@@ -81,7 +81,7 @@ fn without_services(subject: &Subject, policy: &Policy) -> Judgement {
     let directory = match HIGH_AVAILABILITY_DIRECTORY.find(&subject.conf, subject.version) {
         Lookup::Set { key, setting } => match judged(key, setting, subject, WRITERS) {
             Ok(_) => None,
-            Err(message) => return Judgement::advice(format!("{missing}; {message}")),
+            Err(message) => return Judgement::advice(message),
         },
         Lookup::Ignored { key, setting } => {
             let right = HIGH_AVAILABILITY_DIRECTORY.key(subject.version);
@@ -116,7 +116,7 @@ fn relying(subject: &Subject) -> String {
     }
 }
 
-fn judge_choice(key: &'static str, setting: &Setting, subject: &Subject, policy: &Policy) -> Judgement {
+fn judge_choice(key: &str, setting: &Setting, subject: &Subject, policy: &Policy) -> Judgement {
     let Setting { value, origin } = setting;
     let is = format!("{key} is {} (from {origin})", shown(value));
     let is_class = value.contains('.');
@@ -129,32 +129,41 @@ fn judge_choice(key: &'static str, setting: &Setting, subject: &Subject, policy:
             "{is}, which Flink {} takes for a class and cannot load; write {KUBERNETES_FACTORY}",
             subject.version
         )),
-        KUBERNETES | "zookeeper" => judge_directory(key, &is, subject, policy),
-        _ if is_class => judge_directory(key, &is, subject, policy),
+        KUBERNETES | "zookeeper" => judge_directory(&is, subject, policy),
+        _ if is_class => judge_directory(&is, subject, policy),
         _ => Judgement::advice(format!("{is}, which no Flink knows; use kubernetes")),
     }
 }
 
+/// A spelling of the services that is there and is a prefix of the directory's key.
+fn above_directory(subject: &Subject) -> Option<&'static str> {
+    let directory = HIGH_AVAILABILITY_DIRECTORY.key(subject.version);
+    let mut spellings = HIGH_AVAILABILITY.spellings().into_iter();
+    spellings.find(|spelling| directory.overlaps(spelling) && subject.conf.get(spelling).is_some())
+}
+
 /// Judges the directory beside services that are there.
-fn judge_directory(key: &'static str, is: &str, subject: &Subject, policy: &Policy) -> Judgement {
+fn judge_directory(is: &str, subject: &Subject, policy: &Policy) -> Judgement {
     let right = HIGH_AVAILABILITY_DIRECTORY.key(subject.version);
     match HIGH_AVAILABILITY_DIRECTORY.find(&subject.conf, subject.version) {
         Lookup::Set { key, setting } => match judged(key, setting, subject, WRITERS) {
             Ok(directory) => Judgement::pass(format!("{is} and {key} is {directory}")),
             Err(message) => Judgement::advice(message),
         },
-        Lookup::Ignored { key, setting } => {
-            Judgement::advice(ignored(key, setting, subject.version, right.as_str()))
-        }
+        Lookup::Ignored { key, setting } => Judgement::advice(ignored(key, setting, subject.version, right.as_str())),
         Lookup::Unset => {
             let missing = format!("{is} without {right}, and does not start");
             if subject.deployed {
-                return Judgement::advice(format!("{missing}; it is filled for new clusters only, set it where the metadata is"));
+                return Judgement::advice(format!(
+                    "{missing}; it is filled for new clusters only, set it where the metadata is"
+                ));
             }
-            // On Flink 2 the Flink operator refuses the one key beside the other.
-            if subject.version >= APART && right.overlaps(key) {
+            // Before 1.17 there is no other name.
+            if let Some(above) = above_directory(subject).filter(|_| subject.version >= APART) {
                 let renamed = HIGH_AVAILABILITY.key(subject.version);
-                return Judgement::advice(format!("{missing}; rename {key} to {renamed} first, with which it gets along"));
+                return Judgement::advice(format!(
+                    "{missing}; on Flink 2 the Flink operator refuses it beside {above}, so rename that to {renamed} first"
+                ));
             }
             match directory_fill(subject, policy) {
                 Ok(fill) => Judgement::gap(missing, vec![fill]),

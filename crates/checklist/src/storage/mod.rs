@@ -135,10 +135,12 @@ pub(crate) fn judged(key: &str, setting: &Setting, subject: &Subject, processes:
     let directory = shown(&setting.value);
     match Place::of(&setting.value, subject, processes) {
         Place::Shared(scheme) if is_known(&scheme) => Ok(directory),
-        Place::Shared(scheme) => Ok(format!("{directory}, on a file system that is not known here ({})", shown(&scheme))),
+        Place::Shared(scheme) => {
+            Ok(format!("{directory}, on a file system that is not known here ({})", shown(&scheme)))
+        }
         Place::Volume(name, kind) => Ok(format!("{directory}, on volume {name} ({kind})")),
         Place::Lost(why) => Err(format!(
-            "{key} is {directory} (from {}), which {why}; use a directory that outlives pods and that all nodes reach",
+            "{key} is {directory} (from {}), which {why}; use one that outlives pods and that all nodes reach",
             setting.origin
         )),
     }

@@ -31,7 +31,7 @@ fn place(directory: &str, spec: &Value) -> Place {
 fn lost(place: Place) -> String {
     match place {
         Place::Lost(why) => why,
-        durable => panic!("{durable:?} is durable"),
+        durable @ (Place::Shared(_) | Place::Volume(..)) => panic!("{durable:?} is durable"),
     }
 }
 
@@ -64,7 +64,9 @@ fn any_other_path_is_lost() {
         json!({"podTemplate": template(&[("state", "/mnt")], &[&volume])})
     };
     for source in ["emptyDir", "hostPath", "ephemeral", "configMap", "tomorrowsVolume"] {
-        assert!(lost(place("/mnt/state", &local(source))).contains(&format!("volume state of the JobManager ({source})")));
+        assert!(
+            lost(place("/mnt/state", &local(source))).contains(&format!("volume state of the JobManager ({source})"))
+        );
     }
     let claim = json!({"podTemplate": template(&[("state", "/mnt/state")], &[PVC])});
     for path in ["/mnt/statement", "/mnt", "/tmp", "/mnt/state/../tmp"] {
@@ -112,15 +114,39 @@ fn checkpoint_storage_is_what_the_version_makes_of_it() {
         ("v1_20", json!({}), "unset"),
         ("v1_20", json!({"state.checkpoints.dir": dir}), "directory by state.checkpoints.dir"),
         ("v2_3", json!({"state.backend.fs.checkpointdir": dir}), "directory by state.backend.fs.checkpointdir"),
-        ("v1_19", json!({"execution.checkpointing.dir": dir}), "execution.checkpointing.dir ignored, not state.checkpoints.dir"),
-        ("v1_16", json!({"state.checkpoint-storage": "JobManager", "state.checkpoints.dir": dir}), "heap by state.checkpoint-storage"),
+        (
+            "v1_19",
+            json!({"execution.checkpointing.dir": dir}),
+            "execution.checkpointing.dir ignored, not state.checkpoints.dir",
+        ),
+        (
+            "v1_16",
+            json!({"state.checkpoint-storage": "JobManager", "state.checkpoints.dir": dir}),
+            "heap by state.checkpoint-storage",
+        ),
         ("v1_20", json!({"state.checkpoint-storage": "jobmanager"}), "heap by state.checkpoint-storage"),
         ("v1_20", json!({"execution.checkpointing.storage": "filesystem"}), "unset"),
-        ("v1_20", json!({"execution.checkpointing.storage": "com.acme.Storage"}), "custom by execution.checkpointing.storage"),
-        ("v1_19", json!({"execution.checkpointing.storage": "jobmanager"}), "execution.checkpointing.storage ignored, not state.checkpoint-storage"),
-        ("v1_19", json!({"execution.checkpointing.storage": "jobmanager", "state.checkpoints.dir": dir}), "directory by state.checkpoints.dir"),
+        (
+            "v1_20",
+            json!({"execution.checkpointing.storage": "com.acme.Storage"}),
+            "custom by execution.checkpointing.storage",
+        ),
+        (
+            "v1_19",
+            json!({"execution.checkpointing.storage": "jobmanager"}),
+            "execution.checkpointing.storage ignored, not state.checkpoint-storage",
+        ),
+        (
+            "v1_19",
+            json!({"execution.checkpointing.storage": "jobmanager", "state.checkpoints.dir": dir}),
+            "directory by state.checkpoints.dir",
+        ),
         ("v1_20", json!({"state.backend": "jobmanager", "state.checkpoints.dir": dir}), "heap by state.backend"),
-        ("v2_0", json!({"state.backend": "jobmanager", "state.checkpoints.dir": dir}), "directory by state.checkpoints.dir"),
+        (
+            "v2_0",
+            json!({"state.backend": "jobmanager", "state.checkpoints.dir": dir}),
+            "directory by state.checkpoints.dir",
+        ),
     ] {
         assert_eq!(storage(version, conf.clone()), expected, "{version} {conf}");
     }

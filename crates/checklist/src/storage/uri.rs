@@ -56,7 +56,7 @@ pub(crate) fn shown(directory: &str) -> String {
     let readable = |c: char| if c.is_whitespace() || c.is_control() { '_' } else { c };
     let masked: String = masked(directory).chars().map(readable).collect();
     match masked.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}...", &masked[..end]),
+        Some((end, _)) => format!("{}…", &masked[..end]),
         None => masked,
     }
 }
@@ -163,7 +163,10 @@ mod tests {
             ("hdfs://namenode:8020/users/a@b", "hdfs://namenode:8020/users/a@b"),
             ("abfss://state@acme.dfs.core.windows.net/a", "abfss://state@acme.dfs.core.windows.net/a"),
             ("abfss://state:hunter2@acme.dfs.core.windows.net/a", "abfss://******@acme.dfs.core.windows.net/a"),
-            ("wasb://state@acme.blob.core.windows.net/a?sig=hunter2", "wasb://state@acme.blob.core.windows.net/a?******"),
+            (
+                "wasb://state@acme.blob.core.windows.net/a?sig=hunter2",
+                "wasb://state@acme.blob.core.windows.net/a?******",
+            ),
             ("gs://acme/a#hunter2", "gs://acme/a#******"),
             ("/data/a@b", "/data/a@b"),
             ("s3://acme/a. b\n", "s3://acme/a._b_"),
@@ -176,6 +179,6 @@ mod tests {
     #[test]
     fn what_is_shown_is_bounded() {
         let long = format!("s3://{}", "ä".repeat(500));
-        assert_eq!(shown(&long).chars().count(), SHOWN + 3);
+        assert_eq!(shown(&long).chars().count(), SHOWN + 1);
     }
 }

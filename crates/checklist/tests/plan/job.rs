@@ -67,6 +67,15 @@ pub(crate) fn plan_of(object: &Value, mode: Mode) -> Plan {
 }
 
 pub(crate) fn plan_where(object: &Value, mode: Mode, edit: impl FnOnce(&mut Situation)) -> Plan {
+    plan_in(object, &Policy { mode, ..Policy::default() }, edit)
+}
+
+/// The plan in mode Apply under a policy with this spec.
+pub(crate) fn plan_under(object: &Value, spec: &Value) -> Plan {
+    plan_in(object, &Policy { mode: Mode::Apply, ..serde_json::from_value(spec.clone()).unwrap() }, |_| {})
+}
+
+fn plan_in(object: &Value, policy: &Policy, edit: impl FnOnce(&mut Situation)) -> Plan {
     let deployment: FlinkDeployment = serde_json::from_value(object.clone()).unwrap();
     let subject = Subject::new(&deployment, &Platform::stock()).unwrap();
     let mut situation = Situation::of(&deployment);
@@ -74,7 +83,7 @@ pub(crate) fn plan_where(object: &Value, mode: Mode, edit: impl FnOnce(&mut Situ
     let annotations = deployment.metadata.annotations.clone().unwrap_or_default();
     let now = "2026-06-15T12:00:00Z".parse().unwrap();
     let obedience = Obedience::read(&annotations, &BTreeMap::new(), now);
-    plan(&subject, &situation, &Holdings::of(&deployment), &obedience, &Policy { mode, ..Policy::default() })
+    plan(&subject, &situation, &Holdings::of(&deployment), &obedience, policy)
 }
 
 /// Records values as ours: as they stand, or taken away since.
