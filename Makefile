@@ -54,7 +54,7 @@ test: check e2e-prepare ## everything: checks, all tests, the control plane test
 	cargo build --locked --package flink-remedy --package e2e
 	cargo test --locked --workspace
 
-demo: e2e-prepare ## a control plane with example jobs and flink-remedy in mode Apply
+demo: controlplane crds ## a control plane with example jobs and flink-remedy in mode Apply
 	cargo build --locked --package flink-remedy --package e2e
 	e2e/demo/up.sh "$(DEMO_DIR)" "$$(e2e/controlplane/build.sh --print "$(FLINK_REMEDY_CACHE)")"
 

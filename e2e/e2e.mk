@@ -1,21 +1,24 @@
-# What the control plane tests need beside Rust: four Go binaries and Flink's CRDs, kept in a cache
+# What the tests need beside Rust: four Go binaries, Flink's CRDs and Flink itself, kept in a cache
 # outside the tree and built or fetched once. Included by the top Makefile.
 
 FLINK_REMEDY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flink-remedy
 E2E_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
-.PHONY: e2e-prepare controlplane crds option-catalogue option-catalogue-check
+.PHONY: e2e-prepare controlplane crds flink-dist option-catalogue option-catalogue-check
 
 # The harness computes the same folders from the same files, so that a plain `cargo test` finds them.
 export FLINK_REMEDY_CACHE
 
-e2e-prepare: controlplane crds ## build and fetch what the control plane tests need (once)
+e2e-prepare: controlplane crds flink-dist ## build and fetch what the tests against real programs need (once)
 
 controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl into the cache
 	@$(E2E_DIR)/controlplane/build.sh "$(FLINK_REMEDY_CACHE)"
 
 crds: ## fetch the Flink Kubernetes Operator's CRDs into the cache
 	@$(E2E_DIR)/flink/fetch-crds.sh "$(FLINK_REMEDY_CACHE)"
+
+flink-dist: ## fetch Flink 1.20 and 2.3 for the local clusters into the cache (560 MB, 340 MB of it kept)
+	@$(E2E_DIR)/flink/local/fetch-dist.sh "$(FLINK_REMEDY_CACHE)"
 
 # Every Flink minor version that the catalogue of options covers, oldest first; the profiles of
 # e2e/flink/options/pom.xml pin the jars. A check reads one version of each major.

@@ -42,7 +42,8 @@ impl Artifacts {
     }
 }
 
-fn cache() -> Result<PathBuf> {
+/// The folder outside the tree that keeps what was built or fetched once.
+pub(crate) fn cache() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     set("FLINK_REMEDY_CACHE")
         .or_else(|| set("XDG_CACHE_HOME").map(|dir| dir.join("flink-remedy")))

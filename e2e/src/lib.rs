@@ -20,6 +20,7 @@
 pub mod artifacts;
 pub mod audit;
 pub mod crds;
+pub mod flink_dist;
 mod identity;
 pub mod launch;
 pub mod objects;

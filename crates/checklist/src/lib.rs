@@ -32,7 +32,7 @@ pub use obedience::{AnnotationProblem, Approval, Obedience, OptOut};
 pub use plan::{Plan, PlannedFill, Timing, plan, plan_with};
 pub use platform::Platform;
 pub use policy::{Mode, Policy};
-pub use rule::{Check, Fill, Judgement, Rule, Scope, Verdict};
+pub use rule::{Check, Fill, Judgement, Rule, Scope, Verdict, Writes};
 pub use situation::Situation;
 pub use subject::{Cluster, Kind, Subject, SubjectError};
 pub use surroundings::Surroundings;

@@ -1,6 +1,6 @@
 //! The levels of a log4j 2 properties file: read them, and change them and nothing else.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A log4j level, the most verbose first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, strum::EnumString, strum::Display)]
@@ -41,12 +41,12 @@ impl Levels {
     pub(crate) fn read(file: &str) -> Self {
         let properties: BTreeMap<&str, &str> = file.lines().filter_map(property).collect();
         let level_of = |logger: &str| level(properties.get(level_key(&properties, logger).as_str())?);
-        let listed = properties.get(LIST).map(|list| names(list));
+        let listed: Option<BTreeSet<&str>> = properties.get(LIST).map(|list| names(list).collect());
         let loggers = properties
             .iter()
             .filter_map(|(key, name)| {
                 let id = key.strip_prefix("logger.")?.strip_suffix(".name").filter(|id| !id.contains('.'))?;
-                let counts = listed.as_ref().is_none_or(|listed| listed.contains(&id));
+                let counts = listed.as_ref().is_none_or(|listed| listed.contains(id));
                 counts.then(|| ((*name).to_owned(), (id.to_owned(), level_of(&format!("logger.{id}")))))
             })
             .collect();
@@ -122,8 +122,8 @@ fn listing(file: &str, id: &str) -> String {
     }
 }
 
-fn names(list: &str) -> Vec<&str> {
-    list.split(',').map(str::trim).collect()
+fn names(list: &str) -> impl Iterator<Item = &str> {
+    list.split(',').map(str::trim)
 }
 
 fn property(line: &str) -> Option<(&str, &str)> {

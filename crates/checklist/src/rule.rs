@@ -1,4 +1,4 @@
-use flink_conf::Key;
+use flink_conf::{FlinkOption, FlinkVersion, Key};
 
 use crate::{Disruption, Policy, Subject, Target};
 
@@ -105,6 +105,34 @@ pub enum Check {
     Keys(fn(&Subject, &Policy) -> Vec<Judgement>),
 }
 
+/// A place that a rule may write. What a rule does not declare it never writes.
+#[derive(Clone, Copy, Debug)]
+pub enum Writes {
+    /// A Flink option, under the key that the job's version reads.
+    Option(&'static FlinkOption),
+    /// The directory of checkpoints or savepoints, under a key that the job's version and every FKO read.
+    Directory(&'static FlinkOption),
+    /// An option by its key, the same for every version.
+    Key(&'static str),
+    /// A log file by name.
+    LogFile(&'static str),
+    /// An annotation of the pod template.
+    PodAnnotation(&'static str),
+}
+
+impl Writes {
+    /// What is written for a job of this version.
+    pub fn target(self, version: FlinkVersion) -> Target {
+        match self {
+            Self::Option(option) => Target::Option(option.key(version)),
+            Self::Directory(option) => Target::Option(crate::storage::directory_key(option, version)),
+            Self::Key(key) => Target::option(key),
+            Self::LogFile(name) => Target::LogFile(name.to_owned()),
+            Self::PodAnnotation(key) => Target::PodAnnotation(key.to_owned()),
+        }
+    }
+}
+
 /// One item of the checklist.
 #[derive(Debug)]
 pub struct Rule {
@@ -116,6 +144,8 @@ pub struct Rule {
     pub docs: &'static str,
     /// What it judges.
     pub scope: Scope,
+    /// All that it may write.
+    pub writes: &'static [Writes],
     /// Looks at a subject.
     pub check: Check,
 }
@@ -135,13 +165,18 @@ impl Rule {
 /// Declares a rule; its doc comment is the user's documentation.
 #[macro_export]
 macro_rules! declare_rule {
-    ($(#[doc = $doc:literal])+ $vis:vis static $ident:ident = { code: $code:literal, name: $name:literal, scope: $scope:expr, check: $check:expr $(,)? }) => {
+    (@writes) => { &[] };
+    (@writes $writes:expr) => { $writes };
+    ($(#[doc = $doc:literal])+ $vis:vis static $ident:ident = {
+        code: $code:literal, name: $name:literal, scope: $scope:expr, $(writes: $writes:expr,)? check: $check:expr $(,)?
+    }) => {
         $(#[doc = $doc])+
         $vis static $ident: $crate::Rule = $crate::Rule {
             code: $code,
             name: $name,
             docs: concat!($($doc, "\n"),+),
             scope: $scope,
+            writes: $crate::declare_rule!(@writes $($writes)?),
             check: $check,
         };
     };

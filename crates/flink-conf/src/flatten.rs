@@ -13,7 +13,18 @@ pub enum FlattenError {
         /// The JSON kind that stands there.
         found: &'static str,
     },
+    /// Nested keys that would fill the memory once they are written flat.
+    #[error(
+        "flinkConfiguration nests so many options below such long keys that its flat keys have more than {} MiB; \
+         shorten the keys", MAX_KEY_BYTES >> 20
+    )]
+    TooLarge,
 }
+
+/// What the flat keys of one document may have, in bytes: twice what Kubernetes takes in a request, and far more
+/// than any real configuration has. Nesting repeats a key for everything below it, so that a document of one
+/// megabyte could stand for a hundred gigabytes.
+const MAX_KEY_BYTES: usize = 6 << 20;
 
 /// Turns a flat, nested or mixed `flinkConfiguration` into flat keys, as FKO does
 /// (`ConfigObjectNode.asFlatMap`): lists joined with `;`, numbers and booleans as written, `null` as the
@@ -23,12 +34,16 @@ pub enum FlattenError {
 /// reach FKO through the API server, which sorts keys, and so does [`serde_json::Map`]: the same one wins here.
 ///
 /// # Errors
-/// A scalar or a list in place of the map. An absent document (`null`) is empty.
+/// A scalar or a list in place of the map, or keys that grow out of all proportion. An absent document (`null`) is
+/// empty.
 pub fn flatten(document: &Value) -> Result<BTreeMap<Key, String>, FlattenError> {
     let mut flat = BTreeMap::new();
     match document {
         Value::Null => {}
-        Value::Object(_) => collect(document, "", &mut |key, value| drop(flat.insert(key, value))),
+        Value::Object(_) => {
+            let mut left = MAX_KEY_BYTES;
+            collect(document, "", &mut left, &mut |key, value| drop(flat.insert(key, value)))?;
+        }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => {
             return Err(FlattenError::NotAMap { found: "a single value" });
         }
@@ -37,12 +52,14 @@ pub fn flatten(document: &Value) -> Result<BTreeMap<Key, String>, FlattenError> 
     Ok(flat)
 }
 
-/// The keys that a document spells twice, flat and nested (`a.b: 1` beside `a: {b: 2}`), at whatever depth.
+/// The keys that a document spells twice, flat and nested (`a.b: 1` beside `a: {b: 2}`), at whatever depth; of a
+/// document that [`flatten`] refuses, some of them.
 pub fn spelled_twice(document: &Value) -> BTreeSet<Key> {
     let mut seen = BTreeSet::new();
     let mut twice = BTreeSet::new();
     if document.is_object() {
-        collect(document, "", &mut |key, _| {
+        // An error only ends the search.
+        let _ = collect(document, "", &mut { MAX_KEY_BYTES }, &mut |key, _| {
             if !seen.insert(key.clone()) {
                 twice.insert(key);
             }
@@ -51,14 +68,21 @@ pub fn spelled_twice(document: &Value) -> BTreeSet<Key> {
     twice
 }
 
-fn collect(node: &Value, path: &str, found: &mut impl FnMut(Key, String)) {
+/// `left` is how many bytes further keys may have.
+fn collect(
+    node: &Value,
+    path: &str,
+    left: &mut usize,
+    found: &mut impl FnMut(Key, String),
+) -> Result<(), FlattenError> {
     match node {
         Value::Object(fields) => {
             for (name, child) in fields {
+                *left = left.checked_sub(path.len() + name.len() + 1).ok_or(FlattenError::TooLarge)?;
                 if path.is_empty() {
-                    collect(child, name, found);
+                    collect(child, name, left, found)?;
                 } else {
-                    collect(child, &format!("{path}.{name}"), found);
+                    collect(child, &format!("{path}.{name}"), left, found)?;
                 }
             }
         }
@@ -70,6 +94,7 @@ fn collect(node: &Value, path: &str, found: &mut impl FnMut(Key, String)) {
             found(Key::from(path), scalar_text(node));
         }
     }
+    Ok(())
 }
 
 /// Jackson's `asText`: containers have no text of their own.
@@ -131,6 +156,20 @@ mod tests {
         let below = spelled_twice(&json!({"a": {"b.c": 1, "b": {"c": 2}, "d": 3}, "e": "x"}));
         assert_eq!(below, BTreeSet::from([Key::from("a.b.c")]));
         assert_eq!(spelled_twice(&json!(["a", "a"])), BTreeSet::new());
+    }
+
+    /// Written flat, this megabyte would be a hundred gigabytes.
+    #[test]
+    fn nesting_cannot_multiply_a_document() {
+        let options = |value: Value| (0..100_000).map(|number| (format!("a{number}"), value.clone())).collect();
+        for value in [json!(1), json!({})] {
+            let below: serde_json::Map<String, Value> = options(value);
+            let document = json!({"k".repeat(1_000_000): below});
+            assert_eq!(flatten(&document), Err(FlattenError::TooLarge));
+            assert_eq!(spelled_twice(&document), BTreeSet::new());
+        }
+        let wide: serde_json::Map<String, Value> = options(json!(1));
+        assert_eq!(flatten(&json!({"k": wide})).map(|flat| flat.len()), Ok(100_000));
     }
 
     #[test]

@@ -21,6 +21,20 @@ impl FlinkVersion {
     /// The newest version that FKO 1.15's CRD lists.
     pub const NEWEST_KNOWN: Self = Self::new(2, 4);
 
+    /// The versions whose options the catalogue was read from, ascending.
+    pub const CATALOGUED: [Self; 10] = [
+        Self::new(1, 15),
+        Self::new(1, 16),
+        Self::new(1, 17),
+        Self::new(1, 18),
+        Self::new(1, 19),
+        Self::new(1, 20),
+        Self::new(2, 0),
+        Self::new(2, 1),
+        Self::new(2, 2),
+        Self::new(2, 3),
+    ];
+
     /// The version `v{major}_{minor}`.
     pub const fn new(major: u16, minor: u16) -> Self {
         Self { major, minor }

@@ -4,6 +4,8 @@
 
 mod check;
 mod input;
+pub mod line_by_line;
+mod policy_file;
 pub mod reference;
 pub mod rules;
 pub mod run;
@@ -29,7 +31,7 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Run the operator beside the Flink Kubernetes Operator
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
     Check(check::CheckArgs),
     Rules(rules::RulesArgs),
     Explain(rules::ExplainArgs),
@@ -38,7 +40,7 @@ enum Command {
 /// Does what the command line asks.
 pub fn execute(cli: Cli, stdin: &mut impl Read, out: &mut impl Write, err: &mut impl Write) -> ExitCode {
     let done = match cli.command {
-        Command::Run(args) => return run::run(args),
+        Command::Run(args) => return run::run(*args),
         Command::Check(args) => check::check(&args, stdin, out, err),
         Command::Rules(args) => rules::rules(&args, out),
         Command::Explain(args) => rules::explain(&args, out, err),

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use checklist::{RULES, Rule, Scope};
+use checklist::{RULES, Rule, Scope, Target, Writes};
 use clap::{Args, ValueEnum};
+use flink_conf::FlinkVersion;
 use serde::Serialize;
 
 use crate::BAD_INPUT;
@@ -70,7 +71,7 @@ pub(crate) fn rules(args: &RulesArgs, out: &mut impl Write) -> io::Result<ExitCo
             serde_json::to_writer_pretty(&mut *out, &Catalogue { version: 1, rules })?;
             writeln!(out)?;
         }
-        Output::Markdown => write!(out, "{}", markdown_table(""))?,
+        Output::Markdown => write!(out, "{}", markdown_table("docs/rules/"))?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -125,33 +126,83 @@ fn docs(rule: &Rule) -> String {
     })
 }
 
-/// The rules as a Markdown table, each linked to its section of the document `page`.
-pub fn markdown_table(page: &str) -> String {
+/// The rules as a Markdown table, each linked to its page in the folder `pages`.
+pub fn markdown_table(pages: &str) -> String {
     let mut table = "| Code | Name | Defect |\n| --- | --- | --- |\n".to_owned();
     for rule in RULES {
         let (code, name) = (rule.code, rule.name);
-        let _ = writeln!(table, "| [{code}]({page}#{}) | {name} | {} |", anchor(rule), rule.summary());
+        let _ = writeln!(table, "| [{code}]({pages}{code}.md) | {name} | {} |", rule.summary());
     }
     table
 }
 
-/// The documentation of every rule: the table, then a section for each.
+/// The page of all rules: the table, each row linked to the rule's own page.
 pub fn markdown() -> String {
-    let mut text =
-        format!("# Rules\n\nThe production checklist, in the order of every report.\n\n{}", markdown_table(""));
-    for rule in RULES {
-        let _ = write!(text, "\n## {} {}\n", rule.code, rule.name);
-        for line in docs(rule).lines() {
-            // The rule's own headings go two levels down, below that of its section.
-            let line = line.strip_prefix('#').map_or_else(|| line.to_owned(), |rest| format!("###{rest}"));
+    format!(
+        "# Rules\n\nThe production checklist in the order of every report; [the checklist line by line](checklist.md) shows \
+         what is left for a human.\n\n{}",
+        markdown_table("rules/")
+    )
+}
+
+/// The page of one rule: its documentation, and what it writes for each version of Flink.
+pub fn page(rule: &Rule) -> String {
+    let mut text = String::new();
+    for (number, line) in docs(rule).lines().enumerate() {
+        if number == 0 {
+            let _ = writeln!(text, "# {} {}\n\n{}.", rule.code, rule.name, rule.summary());
+        } else {
             let _ = writeln!(text, "{line}");
+        }
+    }
+    text + &written(rule)
+}
+
+/// What a rule writes, version by version, with Flink's own default there.
+fn written(rule: &Rule) -> String {
+    if rule.writes.is_empty() {
+        return String::new();
+    }
+    let mut text =
+        "\n## What it writes, by Flink version\n\n| Flink | Key | Flink's default |\n| --- | --- | --- |\n".to_owned();
+    for writes in rule.writes {
+        let mut runs: Vec<(FlinkVersion, FlinkVersion, String, String)> = Vec::new();
+        for version in FlinkVersion::CATALOGUED {
+            let (key, default) = (shown(*writes, version), default(*writes, version));
+            match runs.last_mut() {
+                Some((_, last, same, like)) if *same == key && *like == default => *last = version,
+                _ => runs.push((version, version, key, default)),
+            }
+        }
+        for (first, last, key, default) in runs {
+            let _ = writeln!(text, "| {} | {key} | {default} |", span(first, last));
         }
     }
     text
 }
 
-fn anchor(rule: &Rule) -> String {
-    format!("{}-{}", rule.code.to_lowercase(), rule.name)
+fn shown(writes: Writes, version: FlinkVersion) -> String {
+    match writes.target(version) {
+        Target::Option(key) => format!("`{key}`"),
+        Target::LogFile(name) => format!("log file `{name}`"),
+        Target::PodAnnotation(key) => format!("pod annotation `{key}`"),
+    }
+}
+
+fn default(writes: Writes, version: FlinkVersion) -> String {
+    let (Writes::Option(option) | Writes::Directory(option)) = writes else { return String::new() };
+    option.default(version).map_or_else(|| "none".to_owned(), |default| format!("`{default}`"))
+}
+
+fn span(first: FlinkVersion, last: FlinkVersion) -> String {
+    let number = |version: FlinkVersion| format!("{}.{}", version.major(), version.minor());
+    match FlinkVersion::CATALOGUED {
+        [oldest, .., newest] if first == oldest && last == newest => "all".to_owned(),
+        [.., newest] if last == newest => format!("{} and newer", number(first)),
+        [oldest, ..] if first == oldest => format!("up to {}", number(last)),
+        _ if first == last => number(first),
+        _ => format!("{} to {}", number(first), number(last)),
+    }
 }
 
 #[cfg(test)]
@@ -166,10 +217,16 @@ mod tests {
     }
 
     #[test]
-    fn every_rule_has_its_section() {
-        let text = markdown();
-        for rule in RULES {
-            assert!(text.contains(&format!("\n## {} {}\n\u{23}## ", rule.code, rule.name)), "{}", rule.code);
+    fn a_page_says_what_is_written_for_each_version() {
+        let page = page(&checklist::rules::ROCKSDB_FULL_CHECKPOINTS);
+        assert!(page.starts_with(
+            "# CKP003 rocksdb-full-checkpoints\n\nRocksDB writes full checkpoints.\n\n## What it checks\n"
+        ));
+        for row in [
+            "| up to 1.19 | `state.backend.incremental` | `false` |",
+            "| 1.20 and newer | `execution.checkpointing.incremental` | `false` |",
+        ] {
+            assert!(page.contains(row), "{page}");
         }
     }
 }

@@ -5,6 +5,7 @@ mod client;
 mod telemetry;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -17,13 +18,20 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info};
 
+use crate::policy_file::{self, PolicyFileError};
+
 /// Flags of `flink-remedy run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
     /// How far to go: Off, Advise (findings and Events), NextDeploy (fill what costs no restart), Apply (also restart
-    /// a running, stable job once for its gaps, one job at a time)
-    #[arg(long, default_value_t = Mode::NextDeploy)]
-    mode: Mode,
+    /// a running, stable job once for its gaps, one job at a time); wins over the policy's mode
+    /// [default: the policy's mode, else NextDeploy]
+    #[arg(long)]
+    mode: Option<Mode>,
+    /// What the platform wants: storage templates and the parameters of the rules (a `RemediationPolicy`); the
+    /// process ends if it cannot be read
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
     /// The Flink operator's own configuration, whose defaults are no gaps: NAMESPACE/CONFIGMAP, a mounted directory,
     /// or `none` if it has none
     #[arg(long, value_name = "SOURCE", default_value = "flink-operator/flink-operator-config")]
@@ -90,6 +98,9 @@ pub enum LogFormat {
 /// Why the operator could not start or had to end.
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
+    /// A policy that cannot be read.
+    #[error(transparent)]
+    Policy(#[from] PolicyFileError),
     /// No way to the cluster.
     #[error(transparent)]
     Client(#[from] client::ClientError),
@@ -142,12 +153,14 @@ fn fail(error: &RunError) -> ExitCode {
 }
 
 async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> {
+    let mut policy = args.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::load)?;
+    policy.mode = args.mode.unwrap_or(policy.mode);
     let client = client::connect(args.act_as.as_deref()).await?;
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .map_err(|source| RunError::Listen { address: args.listen, source })?;
-    info!(version = env!("CARGO_PKG_VERSION"), mode = %args.mode, dry_run = args.dry_run, listen = %args.listen, "starting");
-    let controller = Controller::new(client, settings(args));
+    info!(version = env!("CARGO_PKG_VERSION"), mode = %policy.mode, dry_run = args.dry_run, listen = %args.listen, "starting");
+    let controller = Controller::new(client, settings(args, policy));
     let admin = admin::serve(listener, &controller, log);
     let (stopping, stop) = watch::channel(false);
     let signals = async {
@@ -163,12 +176,11 @@ async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> 
     }
 }
 
-fn settings(args: RunArgs) -> Settings {
-    let RunArgs { mode, operator_config, watch_namespaces, dry_run, act_as: _, listen: _, concurrency, lease, log: _ } =
-        args;
+fn settings(args: RunArgs, policy: Policy) -> Settings {
+    let RunArgs { operator_config, watch_namespaces, dry_run, concurrency, lease, .. } = args;
     let duration = Duration::from_secs(lease.lease_duration);
     Settings {
-        policy: Policy { mode, ..Policy::default() },
+        policy,
         operator_config,
         watch_namespaces,
         dry_run,

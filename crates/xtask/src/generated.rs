@@ -12,18 +12,23 @@ const END: &str = "<!-- rules:end -->";
 /// A file as it should be.
 pub(crate) struct Generated {
     /// Below the root of the workspace.
-    pub(crate) path: &'static str,
+    pub(crate) path: String,
     text: String,
 }
 
 /// Every generated file.
 pub(crate) fn files(root: &Path) -> anyhow::Result<Vec<Generated>> {
+    let page = |path: &str, text: String| Generated { path: path.to_owned(), text: format!("{NOTICE}{text}") };
     let mut files = vec![
-        Generated { path: "docs/rules.md", text: format!("{NOTICE}{}", flink_remedy::rules::markdown()) },
-        Generated { path: "docs/cli.md", text: format!("{NOTICE}{}", cli_docs::markdown()) },
-        Generated { path: "docs/events.md", text: format!("{NOTICE}{}", flink_remedy::reference::events()) },
-        Generated { path: "docs/metrics.md", text: format!("{NOTICE}{}", flink_remedy::reference::metrics()) },
+        page("docs/rules.md", flink_remedy::rules::markdown()),
+        page("docs/checklist.md", flink_remedy::line_by_line::markdown()),
+        page("docs/cli.md", cli_docs::markdown()),
+        page("docs/events.md", flink_remedy::reference::events()),
+        page("docs/metrics.md", flink_remedy::reference::metrics()),
     ];
+    let of_rule =
+        |rule: &&checklist::Rule| page(&format!("docs/rules/{}.md", rule.code), flink_remedy::rules::page(rule));
+    files.extend(checklist::RULES.iter().map(of_rule));
     files.extend(readme(root)?);
     Ok(files)
 }
@@ -38,19 +43,19 @@ fn readme(root: &Path) -> anyhow::Result<Option<Generated>> {
     let Some((before, rest)) = text.split_once(BEGIN) else { return Ok(None) };
     let (_, after) =
         rest.split_once(END).with_context(|| format!("{README} has no `{END}` behind `{}`", BEGIN.trim()))?;
-    let table = flink_remedy::rules::markdown_table("docs/rules.md");
-    Ok(Some(Generated { path: README, text: format!("{before}{BEGIN}{table}{END}{after}") }))
+    let table = flink_remedy::rules::markdown_table("docs/rules/");
+    Ok(Some(Generated { path: README.to_owned(), text: format!("{before}{BEGIN}{table}{END}{after}") }))
 }
 
 impl Generated {
     /// Whether the file is as it should be.
     pub(crate) fn is_up_to_date(&self, root: &Path) -> bool {
-        std::fs::read_to_string(root.join(self.path)).is_ok_and(|text| text == self.text)
+        std::fs::read_to_string(root.join(&self.path)).is_ok_and(|text| text == self.text)
     }
 
     /// Writes the file.
     pub(crate) fn write(&self, root: &Path) -> anyhow::Result<()> {
-        let path = root.join(self.path);
+        let path = root.join(&self.path);
         if let Some(directory) = path.parent() {
             std::fs::create_dir_all(directory).with_context(|| directory.display().to_string())?;
         }

@@ -4,7 +4,7 @@ use flink_conf::{Lookup, Origin, Setting};
 
 use super::ignored;
 use crate::storage::{ALL, directory_key, from_template, judged, shown};
-use crate::{Check, Fill, Judgement, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
     /// # Checkpoints are not retained, or savepoints have no directory
@@ -40,6 +40,7 @@ declare_rule! {
         code: "CKP004",
         name: "checkpoints-not-retained",
         scope: Scope::Job,
+        writes: &[Writes::Directory(&SAVEPOINT_DIRECTORY)],
         check: Check::Item(check),
     }
 }

@@ -2,7 +2,7 @@ use flink_conf::FlinkVersion;
 
 use crate::log4j::{Level, Levels, with_production_levels};
 use crate::platform::LOG4J_FILE;
-use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Target, declare_rule};
+use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Target, Writes, declare_rule};
 
 declare_rule! {
     /// # Logging is not at INFO, or noisy libraries are not at WARN
@@ -35,6 +35,7 @@ declare_rule! {
         code: "LOG001",
         name: "log-level-not-info",
         scope: Scope::Cluster,
+        writes: &[Writes::LogFile(LOG4J_FILE)],
         check: Check::Item(check),
     }
 }

@@ -4,7 +4,7 @@ use flink_conf::{Lookup, Origin, Setting, parse_duration_ms};
 use super::ignored;
 use crate::policy::CheckpointInterval;
 use crate::storage::{CheckpointStorage, shown};
-use crate::{Check, Fill, Judgement, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
     /// # Checkpointing has no interval
@@ -40,6 +40,7 @@ declare_rule! {
         code: "CKP001",
         name: "no-checkpoint-interval",
         scope: Scope::Job,
+        writes: &[Writes::Option(&CHECKPOINT_INTERVAL)],
         check: Check::Item(check),
     }
 }

@@ -4,7 +4,7 @@ use flink_conf::options::CHECKPOINT_DIRECTORY;
 
 use super::ignored;
 use crate::storage::{ALL, CheckpointStorage, directory_key, from_template, has_savepoint_directory, judged, shown};
-use crate::{Check, Fill, Judgement, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
     /// # Checkpoints are not on durable storage
@@ -42,6 +42,7 @@ declare_rule! {
         code: "CKP002",
         name: "no-durable-checkpoint-storage",
         scope: Scope::Job,
+        writes: &[Writes::Directory(&CHECKPOINT_DIRECTORY)],
         check: Check::Item(check),
     }
 }

@@ -4,7 +4,7 @@ use flink_conf::{FlinkVersion, Lookup, Setting};
 
 use super::ignored;
 use crate::storage::{Process, from_template, has_savepoint_directory, judged, shown};
-use crate::{Check, Fill, Judgement, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
     /// # No high availability
@@ -44,6 +44,7 @@ declare_rule! {
         code: "HA001",
         name: "no-job-manager-ha",
         scope: Scope::Cluster,
+        writes: &[Writes::Option(&HIGH_AVAILABILITY), Writes::Option(&HIGH_AVAILABILITY_DIRECTORY)],
         check: Check::Item(check),
     }
 }

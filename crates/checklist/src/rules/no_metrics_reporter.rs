@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use flink_conf::options::METRICS_REPORTERS;
 use flink_conf::{FlinkVersion, Key};
 
-use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Target, declare_rule};
+use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Target, Writes, declare_rule};
 
 declare_rule! {
     /// # No metrics reporter
@@ -35,6 +35,12 @@ declare_rule! {
         code: "MET001",
         name: "no-metrics-reporter",
         scope: Scope::Cluster,
+        writes: &[
+            Writes::Key(FACTORY_KEY),
+            Writes::Key(PORT_KEY),
+            Writes::PodAnnotation(SCRAPE_ANNOTATION),
+            Writes::PodAnnotation(PORT_ANNOTATION),
+        ],
         check: Check::Item(check),
     }
 }

@@ -6,7 +6,7 @@ use flink_conf::{FlinkVersion, Lookup, Setting};
 
 use super::ignored;
 use crate::policy::RestartBackoff;
-use crate::{Check, Fill, Judgement, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
     /// # A failing job restarts without backing off
@@ -37,6 +37,14 @@ declare_rule! {
         code: "RST001",
         name: "no-restart-backoff",
         scope: Scope::Job,
+        writes: &[
+            Writes::Option(&RESTART_STRATEGY),
+            Writes::Option(&RESTART_INITIAL_BACKOFF),
+            Writes::Option(&RESTART_MAX_BACKOFF),
+            Writes::Option(&RESTART_BACKOFF_MULTIPLIER),
+            Writes::Option(&RESTART_RESET_THRESHOLD),
+            Writes::Option(&RESTART_JITTER),
+        ],
         check: Check::Item(check),
     }
 }

@@ -2,7 +2,7 @@ use flink_conf::options::{INCREMENTAL_CHECKPOINTS, STATE_BACKEND};
 use flink_conf::{Lookup, parse_bool};
 
 use super::ignored;
-use crate::{Check, Fill, Judgement, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
     /// # RocksDB writes full checkpoints
@@ -33,6 +33,7 @@ declare_rule! {
         code: "CKP003",
         name: "rocksdb-full-checkpoints",
         scope: Scope::Job,
+        writes: &[Writes::Option(&INCREMENTAL_CHECKPOINTS)],
         check: Check::Item(check),
     }
 }

@@ -178,6 +178,15 @@ proptest! {
     }
 
     #[test]
+    fn a_rule_writes_only_what_it_declares(case in any_case()) {
+        let (_, plan, _) = fill_undeployed(&case, &Obedience::default());
+        for (target, fill) in &plan.fills {
+            let rule = checklist::find(fill.rule).unwrap();
+            prop_assert!(rule.writes.iter().any(|writes| writes.target(case.version) == *target), "{} {}", fill.rule, target);
+        }
+    }
+
+    #[test]
     fn an_opted_out_rule_fills_nothing(case in any_case()) {
         let object = case.object(Shape::Flat);
         let obedience = case.obedience();

@@ -47,6 +47,9 @@ pub enum PlatformError {
         /// The kind of thing that stands there.
         found: &'static str,
     },
+    /// The YAML file nests its keys out of all proportion.
+    #[error("{CONFIG_YAML} nests so many options below such long keys that they cannot be kept; shorten the keys")]
+    TooLarge,
 }
 
 /// Reads FKO's own configuration from its files by name. Where both configuration files are there, as in the
@@ -86,7 +89,10 @@ fn parse_config_yaml(text: &str) -> Result<BTreeMap<Key, String>, PlatformError>
     if let (Some(_), Some(kind)) = (document.get("apiVersion"), document.get("kind").and_then(Value::as_str)) {
         return Err(PlatformError::Manifest { kind: kind.to_owned() });
     }
-    flatten(&document).map_err(|FlattenError::NotAMap { found }| PlatformError::NotAMap { found })
+    flatten(&document).map_err(|error| match error {
+        FlattenError::NotAMap { found } => PlatformError::NotAMap { found },
+        FlattenError::TooLarge => PlatformError::TooLarge,
+    })
 }
 
 /// The plain error: a snippet would print neighbouring values.

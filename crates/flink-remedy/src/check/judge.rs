@@ -4,11 +4,11 @@ use checklist::{
     HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Platform, Policy, Situation, Subject, SubjectError, Verdict,
     annotations, plan,
 };
-use flink_api::FlinkDeployment;
+use flink_api::{FlinkDeployment, FlinkSessionJob};
 use jiff::Timestamp;
 
 use super::report;
-use crate::input::{InputError, Node, Place};
+use crate::input::{self, InputError, Kind, Node, Place};
 
 /// What objects are judged upon.
 pub(super) struct Judge<'a> {
@@ -18,6 +18,8 @@ pub(super) struct Judge<'a> {
     pub(super) policy: &'a Policy,
     /// The annotations of the namespaces that the input holds.
     pub(super) namespaces: &'a BTreeMap<&'a str, &'a BTreeMap<String, String>>,
+    /// The deployments that the input holds by namespace and name: session jobs run on them.
+    pub(super) deployments: &'a BTreeMap<(&'a str, &'a str), &'a FlinkDeployment>,
     /// When opt-outs are compared with.
     pub(super) now: Timestamp,
 }
@@ -33,27 +35,39 @@ pub(super) struct Judged {
     pub(super) warnings: Vec<String>,
 }
 
+/// What a job is judged by.
+struct Read {
+    subject: Subject,
+    situation: Situation,
+    holdings: Holdings,
+}
+
 impl Judge<'_> {
-    /// Judges one deployment.
-    pub(super) fn judge(&self, deployment: &FlinkDeployment, place: &Place, node: &Node, judged: &mut Judged) {
-        let full_name = format!("{}/{}", deployment.namespace(), deployment.name());
-        let subject = match Subject::new(deployment, self.platform) {
-            Ok(subject) => subject,
-            Err(error) => return judged.errors.push(unjudged(&error, full_name, place, node)),
+    /// Judges one job.
+    pub(super) fn judge(&self, kind: Kind, object: &input::Judged, place: &Place, node: &Node, judged: &mut Judged) {
+        let (namespace, name) = (object.namespace(), object.name());
+        let full_name = format!("{namespace}/{name}");
+        let Read { subject, situation, holdings } = match self.read(kind, object) {
+            Ok(read) => read,
+            Err((path, problem)) => {
+                let path: Vec<&str> = kind.spec().iter().chain(path).copied().collect();
+                let line = place.line + node.line_of(&path).saturating_sub(node.line);
+                let place = Place { line, ..place.clone() };
+                return judged.errors.push(InputError::Object { place, kind: kind.name(), name: full_name, problem });
+            }
         };
         let empty = BTreeMap::new();
-        let own = deployment.metadata.annotations.as_ref().unwrap_or(&empty);
-        let of_namespace = self.namespaces.get(deployment.namespace()).copied().unwrap_or(&empty);
+        let own = object.metadata().annotations.as_ref().unwrap_or(&empty);
+        let of_namespace = self.namespaces.get(namespace).copied().unwrap_or(&empty);
         let obedience = Obedience::read(own, of_namespace, self.now);
         for problem in &obedience.problems {
-            judged.warnings.push(format!("{place}: FlinkDeployment {full_name}: {problem}"));
+            judged.warnings.push(format!("{place}: {} {full_name}: {problem}", kind.name()));
         }
-        let situation = Situation::of(deployment);
-        let plan = plan(&subject, &situation, &Holdings::of(deployment), &obedience, self.policy);
+        let plan = plan(&subject, &situation, &holdings, &obedience, self.policy);
         judged.jobs.push(report::Job {
-            kind: "FlinkDeployment",
-            namespace: deployment.namespace().to_owned(),
-            name: deployment.name().to_owned(),
+            kind: kind.name(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
             flink_version: subject.version.to_string(),
             source: place.clone(),
             findings: findings(&plan, &obedience, opt_out_reason(own, of_namespace)),
@@ -64,6 +78,47 @@ impl Judge<'_> {
                 reason: self.reason(&plan, &obedience, &situation),
             },
         });
+    }
+
+    /// What the job is judged by, or the path below its spec and the problem there.
+    fn read(&self, kind: Kind, object: &input::Judged) -> Result<Read, (&'static [&'static str], String)> {
+        match object {
+            input::Judged::Deployment(deployment) => {
+                let subject = Subject::new(deployment, self.platform).map_err(|error| unjudged(&error))?;
+                let situation = Situation::of(deployment);
+                Ok(match kind {
+                    Kind::Deployment => Read { subject, situation, holdings: Holdings::of(deployment) },
+                    Kind::BlueGreenDeployment | Kind::SessionJob => {
+                        let situation = Situation { only_judged: Some(kind.name()), ..situation };
+                        Read { subject, situation, holdings: Holdings::default() }
+                    }
+                })
+            }
+            input::Judged::SessionJob(session_job) => {
+                let cluster = self.session_cluster(session_job)?;
+                let subject = Subject::of_session_job(session_job, cluster, self.platform);
+                let situation = Situation::of_session_job(session_job);
+                Ok(Read {
+                    subject: subject.map_err(|error| unjudged(&error))?,
+                    situation,
+                    holdings: Holdings::default(),
+                })
+            }
+        }
+    }
+
+    fn session_cluster(&self, job: &FlinkSessionJob) -> Result<&FlinkDeployment, (&'static [&'static str], String)> {
+        let spec = job.spec.as_result().map_err(|why| unjudged(&SubjectError::Spec(why.to_owned())))?;
+        let Some(name) = spec.deployment_name.as_deref().filter(|name| !name.is_empty()) else {
+            return Err((&[], "spec.deploymentName is missing; write the name of its session cluster".to_owned()));
+        };
+        self.deployments.get(&(job.namespace(), name)).copied().ok_or_else(|| {
+            let problem = format!(
+                "its session cluster {name} is not among the input, so nobody knows its Flink version and configuration; \
+                 give the FlinkDeployment {name} as well"
+            );
+            (&["deploymentName"][..], problem)
+        })
     }
 
     /// Why the plan has its timing.
@@ -89,21 +144,15 @@ impl Judge<'_> {
     }
 }
 
-/// An object that has not the shape of its kind, with the line to look at.
-fn unjudged(error: &SubjectError, name: String, place: &Place, node: &Node) -> InputError {
+/// Where below the spec of an object that has not the shape of its kind to look, and what is wrong there.
+fn unjudged(error: &SubjectError) -> (&'static [&'static str], String) {
     let path: &[&str] = match error {
-        SubjectError::Spec(_) | SubjectError::NoVersion => &["spec"],
-        SubjectError::Version(_) => &["spec", "flinkVersion"],
-        SubjectError::Configuration(_) => &["spec", "flinkConfiguration"],
-        SubjectError::SessionCluster { .. } => &["spec", "deploymentName"],
+        SubjectError::Spec(_) | SubjectError::NoVersion => &[],
+        SubjectError::Version(_) => &["flinkVersion"],
+        SubjectError::Configuration(_) => &["flinkConfiguration"],
+        SubjectError::SessionCluster { .. } => &["deploymentName"],
     };
-    let line = place.line + node.line_of(path).saturating_sub(node.line);
-    InputError::Object {
-        place: Place { line, ..place.clone() },
-        kind: "FlinkDeployment",
-        name,
-        problem: error.to_string(),
-    }
+    (path, error.to_string())
 }
 
 /// Every rule's finding. A rule that people opted out of finds nothing; an opt-out that cannot be read hides

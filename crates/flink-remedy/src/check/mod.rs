@@ -14,7 +14,7 @@ use checklist::{Mode, Platform, Policy};
 use clap::{Args, ValueEnum};
 use jiff::Timestamp;
 
-use crate::input::{Input, Object};
+use crate::input::{self, Input, Kind, Object};
 use crate::{BAD_INPUT, FINDINGS};
 use judge::{Judge, Judged};
 use platform::OperatorConfig;
@@ -106,7 +106,10 @@ pub(crate) fn check(
     let errors = input.errors.len() + judged.errors.len();
     if judged.jobs.is_empty() && errors == 0 {
         let documents = input.documents;
-        writeln!(err, "note: no FlinkDeployment of flink.apache.org in {documents} document(s): nothing to check")?;
+        writeln!(
+            err,
+            "note: no FlinkDeployment, FlinkSessionJob or FlinkBlueGreenDeployment of flink.apache.org in {documents} document(s): nothing to check"
+        )?;
     }
     let code = exit_code(args.fail_on, &judged.jobs, errors);
     let written = match args.output {
@@ -125,19 +128,22 @@ fn judge_all(input: &Input, platform: &Platform, mode: Mode) -> Judged {
     // The binary's one look at the clock: opt-outs end.
     let now = Timestamp::now();
     let policy = Policy { mode, ..Policy::default() };
-    let namespaces: BTreeMap<&str, &BTreeMap<String, String>> = input
-        .objects
-        .iter()
-        .filter_map(|object| match object {
-            Object::Namespace { name, annotations } => Some((name.as_str(), annotations)),
-            Object::Deployment { .. } => None,
-        })
-        .collect();
-    let judge = Judge { platform, policy: &policy, namespaces: &namespaces, now };
+    let mut namespaces: BTreeMap<&str, &BTreeMap<String, String>> = BTreeMap::new();
+    let mut deployments = BTreeMap::new();
+    for object in &input.objects {
+        match object {
+            Object::Namespace { name, annotations } => drop(namespaces.insert(name, annotations)),
+            Object::Job { kind: Kind::Deployment, object: input::Judged::Deployment(deployment), .. } => {
+                deployments.insert((deployment.namespace(), deployment.name()), &**deployment);
+            }
+            Object::Job { .. } => {}
+        }
+    }
+    let judge = Judge { platform, policy: &policy, namespaces: &namespaces, deployments: &deployments, now };
     let mut judged = Judged::default();
     for object in &input.objects {
-        if let Object::Deployment { place, node, deployment } = object {
-            judge.judge(deployment, place, node, &mut judged);
+        if let Object::Job { place, node, kind, object } = object {
+            judge.judge(*kind, object, place, node, &mut judged);
         }
     }
     judged

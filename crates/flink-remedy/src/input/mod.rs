@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use error::{InputError, Place};
 pub(crate) use node::Node;
-pub(crate) use objects::Object;
+pub(crate) use objects::{Judged, Kind, Object};
 
 use objects::objects;
 use paths::files;

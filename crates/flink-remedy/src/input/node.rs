@@ -169,13 +169,25 @@ fn plain<'s>(place: &Location, source: &'s str) -> Option<&'s str> {
     let start = usize::try_from(span.byte_offset()?).ok()?;
     let end = start.checked_add(usize::try_from(span.byte_len()?).ok()?)?;
     let text = source.get(start..end)?;
-    let is_tag = |word: &&str| word.starts_with('!');
-    let mut before = source.get(..start)?.split_whitespace().rev();
-    let tagged = match before.next() {
-        Some(word) if word.starts_with('&') => before.next().as_ref().is_some_and(is_tag),
-        word => word.as_ref().is_some_and(is_tag),
+    (!is_tagged(source.get(..start)?) && !text.starts_with(['"', '\'', '|', '>'])).then_some(text)
+}
+
+/// Whether what stands before a scalar ends in a tag, perhaps with an anchor behind it. Only a tag's own words are
+/// looked at: a line of JSON may be the whole document.
+fn is_tagged(before: &str) -> bool {
+    if !before.ends_with(char::is_whitespace) {
+        return false;
+    }
+    // In a flow, something else may touch a tag: `[!!str 1, !!str 2]`, `{"a":!!str 1}`.
+    let is_tag = |word: &str| {
+        let last = word.rsplit(['[', '{', ',']).next().unwrap_or_default();
+        last.starts_with('!') || last.contains(":!") || (word.ends_with('>') && word.contains("!<"))
     };
-    (!tagged && !text.starts_with(['"', '\'', '|', '>'])).then_some(text)
+    let mut words = before.split_whitespace().rev();
+    match words.next() {
+        Some(word) if word.starts_with('&') => words.next().is_some_and(is_tag),
+        word => word.is_some_and(is_tag),
+    }
 }
 
 fn begins_line(place: &Location, source: &str) -> bool {
@@ -303,6 +315,22 @@ mod tests {
             text = format!("{text}a{level}: &a{level} [{}]\n", below.trim_end_matches(", "));
         }
         assert!(Node::parse(&text).is_err());
+    }
+
+    #[test]
+    fn a_tag_counts_wherever_it_stands() {
+        let text = "a: [!!str 010, 010, !!str 010]\nb: {\"k\":!!str 010, l: !<tag:yaml.org,2002:str> 010}\n\
+                    c: [010,!!str 010]\nd: [!!str &x 010, 010]\n";
+        let expected = json!({"a": ["010", 8, "010"], "b": {"k": "010", "l": "010"}, "c": [8, "010"], "d": ["010", 8]});
+        assert_eq!(value(text), expected);
+    }
+
+    /// `jq -c` prints a cluster on one line without a blank; this took minutes.
+    #[test]
+    fn a_long_line_without_blanks_is_read_at_once() {
+        let items: Vec<String> = (0..40_000).map(|number| format!("{{\"k\":{number}}}")).collect();
+        let node = Node::parse(&format!("[{}]", items.join(","))).unwrap();
+        assert!(matches!(node.content, Content::List(items) if items.len() == 40_000));
     }
 
     #[test]

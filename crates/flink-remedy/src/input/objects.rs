@@ -1,28 +1,70 @@
 use std::collections::BTreeMap;
 
-use flink_api::{FlinkDeployment, GROUP, VERSION};
+use flink_api::{FlinkBlueGreenDeployment, FlinkDeployment, FlinkSessionJob, GROUP, VERSION};
+use kube::api::ObjectMeta;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::node::{Content, Node};
 use super::{InputError, Place};
 
-/// The kind that rules judge today.
-const KIND: &str = "FlinkDeployment";
-
 /// Where kubectl puts an object that names no namespace.
 const DEFAULT_NAMESPACE: &str = "default";
+
+/// A kind that rules judge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// An application cluster or a session cluster.
+    Deployment,
+    /// A template of an application cluster.
+    BlueGreenDeployment,
+    /// A job on a session cluster.
+    SessionJob,
+}
+
+impl Kind {
+    const ALL: &[Self] = &[Self::Deployment, Self::BlueGreenDeployment, Self::SessionJob];
+
+    /// The kind's name in the API.
+    pub(crate) const fn name(self) -> &'static str {
+        match self {
+            Self::Deployment => "FlinkDeployment",
+            Self::BlueGreenDeployment => "FlinkBlueGreenDeployment",
+            Self::SessionJob => "FlinkSessionJob",
+        }
+    }
+
+    /// Where the object keeps what rules judge.
+    pub(crate) const fn spec(self) -> &'static [&'static str] {
+        match self {
+            Self::Deployment | Self::SessionJob => &["spec"],
+            Self::BlueGreenDeployment => &["spec", "template", "spec"],
+        }
+    }
+}
+
+/// An object that rules judge, its namespace never empty.
+#[derive(Debug)]
+pub(crate) enum Judged {
+    /// A deployment, or the one that the template of a `FlinkBlueGreenDeployment` describes.
+    Deployment(Box<FlinkDeployment>),
+    /// A job on a session cluster.
+    SessionJob(Box<FlinkSessionJob>),
+}
 
 /// An object of the input that matters to a check.
 #[derive(Debug)]
 pub(crate) enum Object {
-    /// A `FlinkDeployment`.
-    Deployment {
+    /// An object that rules judge.
+    Job {
         /// The line of the file on which the object begins.
         place: Place,
         /// The object as it stands there.
         node: Node,
-        /// The object, its namespace never empty.
-        deployment: Box<FlinkDeployment>,
+        /// Its kind.
+        kind: Kind,
+        /// The object as rules judge it.
+        object: Judged,
     },
     /// A Namespace, for its annotations.
     Namespace {
@@ -33,12 +75,32 @@ pub(crate) enum Object {
     },
 }
 
+impl Judged {
+    /// Name, ownership, annotations.
+    pub(crate) fn metadata(&self) -> &ObjectMeta {
+        match self {
+            Self::Deployment(deployment) => &deployment.metadata,
+            Self::SessionJob(session_job) => &session_job.metadata,
+        }
+    }
+
+    /// The object's namespace.
+    pub(crate) fn namespace(&self) -> &str {
+        self.metadata().namespace.as_deref().unwrap_or_default()
+    }
+
+    /// The object's name.
+    pub(crate) fn name(&self) -> &str {
+        self.metadata().name.as_deref().unwrap_or_default()
+    }
+}
+
 impl Object {
     /// The object's name.
     #[cfg(test)]
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::Deployment { deployment, .. } => deployment.name(),
+            Self::Job { object, .. } => object.name(),
             Self::Namespace { name, .. } => name,
         }
     }
@@ -49,15 +111,16 @@ pub(super) fn objects(node: Node, document: &Place, found: &mut Vec<Object>, err
     let api = node.text("apiVersion").unwrap_or_default();
     let kind = node.text("kind").unwrap_or_default();
     let group = api.split_once('/').map_or("", |(group, _)| group);
+    let judged = Kind::ALL.iter().copied().find(|judged| judged.name() == kind);
     match (group, kind) {
-        (GROUP, KIND) => match deployment(&node, document) {
+        (GROUP, _) if let Some(kind) = judged => match job(&node, kind, document) {
             Ok(object) => found.push(object),
             Err(error) => errors.push(error),
         },
-        ("", KIND) if node.get("metadata").is_some() || node.get("spec").is_some() => {
+        ("", kind) if judged.is_some() && (node.get("metadata").is_some() || node.get("spec").is_some()) => {
             errors.push(InputError::Document {
                 place: document.below(node.line_of(&["kind"])),
-                problem: format!("a {KIND} without its API group; write `apiVersion: {GROUP}/{VERSION}`"),
+                problem: format!("a {kind} without its API group; write `apiVersion: {GROUP}/{VERSION}`"),
             });
         }
         ("", "Namespace") => found.extend(namespace(&node)),
@@ -79,11 +142,11 @@ fn items(node: Node) -> Vec<Node> {
     }
 }
 
-fn deployment(node: &Node, document: &Place) -> Result<Object, InputError> {
+fn job(node: &Node, kind: Kind, document: &Place) -> Result<Object, InputError> {
     let place = document.below(node.line);
     let error = |path: &[&str], name: &str, problem: String| InputError::Object {
         place: document.below(node.line_of(path)),
-        kind: KIND,
+        kind: kind.name(),
         name: name.to_owned(),
         problem,
     };
@@ -101,11 +164,28 @@ fn deployment(node: &Node, document: &Place) -> Result<Object, InputError> {
     if let Some((path, problem)) = not_text(node) {
         return Err(error(&path, &full_name, problem));
     }
-    let mut deployment: FlinkDeployment = serde_json::from_value(without_nulls(node.to_value()))
-        .map_err(|problem| error(&["metadata"], &full_name, format!("it cannot be read: {problem}")))?;
-    deployment.metadata.name = Some(name.to_owned());
-    deployment.metadata.namespace = Some(namespace.to_owned());
-    Ok(Object::Deployment { place, node: node.clone(), deployment: Box::new(deployment) })
+    let unreadable = |problem| error(&["metadata"], &full_name, format!("it cannot be read: {problem}"));
+    let mut object = read(kind, without_nulls(node.to_value())).map_err(unreadable)?;
+    let metadata = match &mut object {
+        Judged::Deployment(deployment) => &mut deployment.metadata,
+        Judged::SessionJob(session_job) => &mut session_job.metadata,
+    };
+    metadata.name = Some(name.to_owned());
+    metadata.namespace = Some(namespace.to_owned());
+    Ok(Object::Job { place, node: node.clone(), kind, object })
+}
+
+fn read(kind: Kind, object: Value) -> serde_json::Result<Judged> {
+    fn as_kind<T: DeserializeOwned>(object: Value) -> serde_json::Result<T> {
+        serde_json::from_value(object)
+    }
+    Ok(match kind {
+        Kind::Deployment => Judged::Deployment(as_kind(object)?),
+        Kind::BlueGreenDeployment => {
+            Judged::Deployment(Box::new(as_kind::<FlinkBlueGreenDeployment>(object)?.into_deployment()))
+        }
+        Kind::SessionJob => Judged::SessionJob(as_kind(object)?),
+    })
 }
 
 /// An annotation or label that YAML turned into something else than text; the API server refuses it.
@@ -176,8 +256,30 @@ mod tests {
              - {apiVersion: v1, kind: Namespace, metadata: {name: shop}}\n",
         );
         assert_eq!(found.iter().map(Object::name).collect::<Vec<_>>(), ["a", "shop"]);
-        assert!(matches!(&found[0], Object::Deployment { place, .. } if place.line == 14));
+        assert!(matches!(&found[0], Object::Job { place, .. } if place.line == 14));
         assert!(errors.is_empty());
+    }
+
+    #[test]
+    fn every_kind_of_job_is_read() {
+        let (found, errors) = read(
+            "apiVersion: v1\nkind: List\nitems:\n\
+             - {apiVersion: flink.apache.org/v1beta1, kind: FlinkSessionJob, metadata: {name: a}, spec: {deploymentName: c}}\n\
+             - {apiVersion: flink.apache.org/v1beta1, kind: FlinkBlueGreenDeployment, metadata: {name: b}, \
+                spec: {template: {spec: {flinkVersion: v1_20}}}}\n\
+             - {apiVersion: flink.apache.org/v1beta1, kind: FlinkStateSnapshot, metadata: {name: d}}\n",
+        );
+        assert!(errors.is_empty(), "{errors:?}");
+        let kinds: Vec<_> = found
+            .iter()
+            .filter_map(|object| match object {
+                Object::Job { kind, object, .. } => Some((kind.name(), object.namespace(), object.name())),
+                Object::Namespace { .. } => None,
+            })
+            .collect();
+        assert_eq!(kinds, [("FlinkSessionJob", "default", "a"), ("FlinkBlueGreenDeployment", "default", "b")]);
+        let Object::Job { object: Judged::Deployment(deployment), .. } = &found[1] else { panic!("{found:?}") };
+        assert_eq!(deployment.spec.as_result().unwrap().flink_version.as_deref(), Some("v1_20"));
     }
 
     #[test]
