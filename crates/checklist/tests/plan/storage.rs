@@ -1,10 +1,11 @@
 //! Directories and high availability: what comes along in one change, and what stays as it is.
 
 use checklist::annotations::OPT_OUT;
-use checklist::{Plan, Target, Timing};
+use checklist::{Plan, Platform, Target, Timing};
+use flink_conf::PlatformLayers;
 use serde_json::{Value, json};
 
-use crate::job::{hold, plan_under, set, with};
+use crate::job::{hold, plan_under, plan_upon, set, with};
 use crate::outcome;
 
 const CHECKPOINTS: &str = "state.checkpoints.dir";
@@ -150,4 +151,19 @@ fn high_availability_keeps_its_directory_under_a_raised_version() {
         assert_eq!(fills(&plan), [("high-availability.type".to_owned(), factory.to_owned())]);
         assert_eq!(plan.leaving.iter().map(Target::to_string).collect::<Vec<_>>(), ["high-availability"]);
     }
+}
+
+/// Ours had hidden the old name that FKO's configuration gives to Flink 2: beside it the present name would be fatal.
+#[test]
+fn no_present_name_is_written_beside_an_old_one_of_the_platform() {
+    let layer = "kubernetes.operator.default-configuration.flink-version.v2_0+.high-availability";
+    let layers = PlatformLayers::new([(layer.into(), "zookeeper".to_owned())].into());
+    let platform = Platform { layers, ..Platform::stock() };
+    let mut job = undeployed(bare("v1_16", "stateless", json!({})));
+    hold(&mut job, &[("high-availability", "kubernetes"), (HA_DIRECTORY, "s3://old/ha")], &[], None);
+    set(&mut job, "/spec/flinkVersion", json!("v2_1"));
+    let plan = plan_upon(&job, &platform, &json!({}));
+    assert!(plan.fills.is_empty(), "{:?}", plan.fills);
+    let leaving: Vec<String> = plan.leaving.iter().map(Target::to_string).collect();
+    assert_eq!(leaving, ["high-availability", HA_DIRECTORY]);
 }
