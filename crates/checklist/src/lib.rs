@@ -19,6 +19,7 @@ pub mod policy;
 mod rule;
 pub mod rules;
 mod situation;
+mod storage;
 mod subject;
 mod surroundings;
 mod target;

@@ -1,8 +1,9 @@
 use std::fmt;
 
 use flink_api::{FlinkDeploymentStatus, Parsed, UpgradeMode};
-use flink_conf::options::{HIGH_AVAILABILITY, SAVEPOINT_DIRECTORY};
+use flink_conf::options::HIGH_AVAILABILITY;
 
+use crate::storage::has_savepoint_directory;
 use crate::{Situation, Subject};
 
 /// When a change costs nothing.
@@ -68,7 +69,7 @@ pub enum HoldReason {
     Stateless,
     /// A restart would take all session jobs down.
     SessionCluster,
-    /// A savepoint upgrade has nowhere to put the savepoint.
+    /// A savepoint upgrade has nowhere to put the savepoint, or only where it is lost with the pods.
     NoSavepointDirectory,
     /// A last-state upgrade needs high availability.
     NoHighAvailability,
@@ -109,7 +110,7 @@ impl fmt::Display for HoldReason {
             Self::SavepointPending => f.write_str("a savepoint is being written; it is looked at again when that is over"),
             Self::Stateless => f.write_str("upgrade mode stateless would start the job empty; set upgradeMode savepoint or last-state, suspend it, or approve the restart by annotation flink-remedy.dev/approve"),
             Self::SessionCluster => f.write_str("a restart of a session cluster takes every session job down; redeploy it, or approve the restart by annotation flink-remedy.dev/approve"),
-            Self::NoSavepointDirectory => f.write_str("upgrade mode savepoint has no savepoint directory; set one (see flink-remedy explain CKP004 of the checklist) or suspend the job"),
+            Self::NoSavepointDirectory => f.write_str("upgrade mode savepoint has no savepoint directory that outlives the pods; set one (see flink-remedy explain CKP004) or suspend the job"),
             Self::NoHighAvailability => f.write_str("upgrade mode last-state needs high availability; set it, or suspend the job"),
             Self::Removed => f.write_str("somebody removed a value that was filled before; it is filled again at the next deployment, or opt out of the rule"),
             Self::OwnerTookOver => f.write_str("the owner now sets the option in another spelling, or a key beside which it cannot stay, and taking the filled one out restarts the job; it leaves at the next deployment, or approve it by annotation flink-remedy.dev/approve"),
@@ -118,8 +119,10 @@ impl fmt::Display for HoldReason {
     }
 }
 
-/// What may be done to this deployment right now, by its own state alone.
-pub(crate) fn moment(situation: &Situation, subject: &Subject) -> Moment {
+/// What may be done to this deployment right now, by its own state alone. High availability counts as the running job
+/// has it, the savepoint directory as the change leaves it: FKO reads that one from the present spec
+/// (`FlinkConfigManager.getObserveConfig`). A free moment is one whatever the two subjects say.
+pub(crate) fn moment(situation: &Situation, subject: &Subject, changed: &Subject) -> Moment {
     if let Some(reason) = untouchable(situation) {
         return Moment::Blocked(reason);
     }
@@ -137,7 +140,7 @@ pub(crate) fn moment(situation: &Situation, subject: &Subject) -> Moment {
     match situation.upgrade_mode() {
         None => Moment::NeedsApproval(HoldReason::SessionCluster),
         Some(UpgradeMode::Stateless) => Moment::NeedsApproval(HoldReason::Stateless),
-        Some(UpgradeMode::Savepoint) if SAVEPOINT_DIRECTORY.find(&subject.conf, subject.version).value().is_none() => {
+        Some(UpgradeMode::Savepoint) if !has_savepoint_directory(changed) => {
             Moment::Blocked(HoldReason::NoSavepointDirectory)
         }
         Some(UpgradeMode::LastState) if !has_high_availability(subject) => {

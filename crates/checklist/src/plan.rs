@@ -91,9 +91,8 @@ pub fn plan_with(
     obedience: &Obedience,
     policy: &Policy,
 ) -> Plan {
-    let moment = moment(situation, subject);
-    let free = matches!(moment, Moment::Free(_));
-    let mut plan = propose(rules, subject, holdings, obedience, policy, free);
+    let free = matches!(moment(situation, subject, subject), Moment::Free(_));
+    let (mut plan, changed) = propose(rules, subject, holdings, obedience, policy, free);
     let mode = obedience.mode(policy.mode);
     if plan.is_empty() || mode == Mode::Off || obedience.opt_out == OptOut::All {
         plan.fills.clear();
@@ -107,7 +106,7 @@ pub fn plan_with(
     plan.timing = if mode == Mode::Advise {
         Timing::Held(HoldReason::Advise)
     } else if plan.is_pressing() || !plan.restarts {
-        timing(&plan, moment, mode, holdings)
+        timing(&plan, moment(situation, subject, &changed), mode, holdings)
     } else {
         Timing::NextDeploy
     };
@@ -115,7 +114,7 @@ pub fn plan_with(
     plan
 }
 
-/// What would be written, without a moment for it yet.
+/// What would be written, without a moment for it yet, and the subject with it.
 fn propose(
     rules: &[&'static Rule],
     subject: &Subject,
@@ -123,11 +122,11 @@ fn propose(
     obedience: &Obedience,
     policy: &Policy,
     free: bool,
-) -> Plan {
+) -> (Plan, Subject) {
     let obeyed: Vec<&'static Rule> = rules.iter().copied().filter(|rule| !obedience.is_opted_out(rule)).collect();
     let leaving = Leaving::of(subject, holdings);
-    let respelled = respelled(&leaving, subject, holdings);
     let subject_then = leaving.without_overlapping(subject);
+    let respelled = respelled(&leaving, &subject_then, holdings);
     let leaving = leaving.all();
     let close = |verdicts: &[Verdict]| Closure::of(&obeyed, &subject_then, respelled.clone(), policy, verdicts);
     let gaps = close(&[Verdict::Gap]);
@@ -143,7 +142,7 @@ fn propose(
             implicit
         }
     };
-    Plan {
+    let plan = Plan {
         findings: evaluate(rules, subject, policy),
         hash: hash(&closure.fills, &leaving),
         fills: closure.fills,
@@ -153,7 +152,8 @@ fn propose(
         approved: false,
         restarts: false,
         closes_gap,
-    }
+    };
+    (plan, closure.subject)
 }
 
 fn timing(plan: &Plan, moment: Moment, mode: Mode, holdings: &Holdings) -> Timing {
@@ -201,16 +201,15 @@ fn hash(fills: &BTreeMap<Target, PlannedFill>, leaving: &BTreeSet<Target>) -> St
 }
 
 /// Values of ours that overlap with another key, under the name that the job's Flink has for them now. They keep their
-/// value whatever the policy says today: state and high availability must be found where they are.
+/// value whatever the policy says today: state and high availability must be found where they are. Not so where the
+/// `subject` without them has the option all the same, by a layer that ours had hidden.
 fn respelled(leaving: &Leaving, subject: &Subject, holdings: &Holdings) -> BTreeMap<Target, PlannedFill> {
     let mut respelled = BTreeMap::new();
     for target in &leaving.overlapping {
         let (Target::Option(key), Some(value)) = (target, holdings.ours.get(target)) else { continue };
         let Some(option) = spelled(key.as_str()) else { continue };
         let now = option.key(subject.version);
-        if now != *key
-            && !option.spellings().iter().any(|other| *other != key.as_str() && subject.conf.get(other).is_some())
-        {
+        if now != *key && !option.spellings().iter().any(|other| subject.conf.get(other).is_some()) {
             let rule = holdings.filled.as_ref().and_then(|filled| find(&filled.values.get(target)?.rule));
             let rule = rule.map_or("", |rule| rule.code);
             respelled.insert(Target::Option(now), PlannedFill { value: value.clone(), rule });
@@ -223,6 +222,8 @@ fn respelled(leaving: &Leaving, subject: &Subject, holdings: &Holdings) -> BTree
 struct Closure {
     fills: BTreeMap<Target, PlannedFill>,
     refused: Vec<(&'static str, String)>,
+    /// With all fills so far.
+    subject: Subject,
 }
 
 impl Closure {
@@ -233,17 +234,17 @@ impl Closure {
         policy: &Policy,
         verdicts: &[Verdict],
     ) -> Self {
-        let mut filled = subject.clone();
+        let mut subject = subject.clone();
         for (target, fill) in &respelled {
-            filled.fill(&Fill { target: target.clone(), value: fill.value.clone() });
+            subject.fill(&Fill { target: target.clone(), value: fill.value.clone() });
         }
-        let mut closure = Self { fills: respelled, refused: Vec::new() };
+        let mut closure = Self { fills: respelled, refused: Vec::new(), subject };
         // Every round but the last adds the fills of a rule that had none before.
         for _ in 0..=rules.len() {
             let before = closure.fills.len();
-            for finding in evaluate(rules, &filled.clone(), policy) {
+            for finding in evaluate(rules, &closure.subject, policy) {
                 if verdicts.contains(&finding.judgement.verdict) {
-                    closure.add(finding.rule, finding.judgement.fills, &mut filled);
+                    closure.add(finding.rule, finding.judgement.fills);
                 }
             }
             if closure.fills.len() == before {
@@ -254,16 +255,16 @@ impl Closure {
     }
 
     /// Takes a rule's fills whole or not at all.
-    fn add(&mut self, rule: &'static Rule, fills: Vec<Fill>, subject: &mut Subject) {
-        let absent: Vec<Fill> = fills.into_iter().filter(|fill| !subject.has(&fill.target)).collect();
-        if let Some(reason) = absent.iter().find_map(|fill| refusal(fill, subject)) {
+    fn add(&mut self, rule: &'static Rule, fills: Vec<Fill>) {
+        let absent: Vec<Fill> = fills.into_iter().filter(|fill| !self.subject.has(&fill.target)).collect();
+        if let Some(reason) = absent.iter().find_map(|fill| refusal(fill, &self.subject)) {
             if !self.refused.iter().any(|(code, _)| *code == rule.code) {
                 self.refused.push((rule.code, reason));
             }
             return;
         }
         for fill in absent {
-            subject.fill(&fill);
+            self.subject.fill(&fill);
             self.fills.insert(fill.target, PlannedFill { value: fill.value, rule: rule.code });
         }
     }

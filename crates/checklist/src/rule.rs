@@ -110,6 +110,8 @@ pub enum Check {
 pub enum Writes {
     /// A Flink option, under the key that the job's version reads.
     Option(&'static FlinkOption),
+    /// The directory of checkpoints or savepoints, under a key that the job's version and every FKO read.
+    Directory(&'static FlinkOption),
     /// An option by its key, the same for every version.
     Key(&'static str),
     /// A log file by name.
@@ -123,6 +125,7 @@ impl Writes {
     pub fn target(self, version: FlinkVersion) -> Target {
         match self {
             Self::Option(option) => Target::Option(option.key(version)),
+            Self::Directory(option) => Target::Option(crate::storage::directory_key(option, version)),
             Self::Key(key) => Target::option(key),
             Self::LogFile(name) => Target::LogFile(name.to_owned()),
             Self::PodAnnotation(key) => Target::PodAnnotation(key.to_owned()),

@@ -38,6 +38,8 @@ pub struct Subject {
     pub version: FlinkVersion,
     /// The job; `None` on a session cluster.
     pub job: Option<JobSpec>,
+    /// FKO has deployed it, or its status does not say.
+    pub deployed: bool,
     /// FKO has not deployed it yet and it restores nothing: there is no state that a change could lose.
     pub starts_empty: bool,
     /// Configuration in effect, with origins.
@@ -125,12 +127,14 @@ impl Subject {
         let layers = platform.layers.effective(deployment.namespace(), version);
         let mut conf = EffectiveConf::new(layers, flatten(&spec.flink_configuration)?);
         set_built_ins(&mut conf, spec.job.as_ref(), version);
+        let deployed = !is_undeployed(deployment.status.as_ref());
         Ok(Self {
             kind: if spec.job.is_some() { Kind::Application } else { Kind::SessionCluster },
             namespace: deployment.namespace().to_owned(),
             name: deployment.name().to_owned(),
             version,
-            starts_empty: is_undeployed(deployment.status.as_ref()) && !restores(spec.job.as_ref(), &conf, version),
+            deployed,
+            starts_empty: !deployed && !restores(spec.job.as_ref(), &conf, version),
             job: spec.job.clone(),
             conf,
             unread: BTreeSet::new(),
@@ -165,11 +169,13 @@ impl Subject {
         let mut conf = EffectiveConf::of_session_job(cluster.conf, own);
         let job = spec.job.clone().unwrap_or_default();
         set_built_ins(&mut conf, Some(&job), version);
+        let deployed = !is_undeployed(session_job.status.as_ref());
         Ok(Self {
             kind: Kind::SessionJob,
             namespace: session_job.namespace().to_owned(),
             name: session_job.name().to_owned(),
-            starts_empty: is_undeployed(session_job.status.as_ref()) && !restores(Some(&job), &conf, version),
+            deployed,
+            starts_empty: !deployed && !restores(Some(&job), &conf, version),
             job: Some(job),
             conf,
             unread: unread.into_keys().collect(),
@@ -197,9 +203,15 @@ impl Subject {
         self.kind != Kind::SessionJob || self.version >= OPTIONS_OF_SESSION_JOBS
     }
 
-    /// Whether configuration declares a batch job.
+    /// Whether it is declared a batch job: by configuration, or where that is silent by an argument, such as
+    /// `--execution-mode BATCH`.
     pub fn is_batch(&self) -> bool {
-        RUNTIME_MODE.find(&self.conf, self.version).value().is_some_and(|mode| mode.eq_ignore_ascii_case("batch"))
+        let is_batch = |text: &str| text.eq_ignore_ascii_case("batch");
+        if let Some(mode) = RUNTIME_MODE.find(&self.conf, self.version).value() {
+            return is_batch(mode);
+        }
+        let mut args = self.job.iter().filter_map(|job| job.args.as_ref()).flatten();
+        args.any(|arg| is_batch(arg.rsplit('=').next().unwrap_or_default()))
     }
 
     /// Whether the target has a value, in any spelling of any version where it is an option.
@@ -297,6 +309,18 @@ mod tests {
         assert_eq!(built_in(&json!({"upgradeMode": "savepoint"}), interval), None);
         assert_eq!(built_in(&json!({}), retention).as_deref(), Some("RETAIN_ON_CANCELLATION"));
         assert_eq!(built_in(&serde_json::Value::Null, retention), None);
+    }
+
+    #[test]
+    fn configuration_says_what_is_batch_and_arguments_where_it_is_silent() {
+        let is_batch = |mode: Option<&str>, args: &[&str]| {
+            let conf = mode.map(|mode| json!({"execution.runtime-mode": mode}));
+            let job = json!({"args": args});
+            subject(&json!({"flinkVersion": "v1_20", "flinkConfiguration": conf, "job": job})).unwrap().is_batch()
+        };
+        assert!(is_batch(Some("batch"), &[]) && is_batch(None, &["--execution-mode", "BATCH"]));
+        assert!(is_batch(None, &["-Dexecution.runtime-mode=BATCH"]));
+        assert!(!is_batch(Some("STREAMING"), &["BATCH"]) && !is_batch(None, &["--topic", "batches"]));
     }
 
     #[test]

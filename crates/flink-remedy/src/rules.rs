@@ -63,7 +63,7 @@ pub(crate) fn rules(args: &RulesArgs, out: &mut impl Write) -> io::Result<ExitCo
         Output::Table => {
             let width = RULES.iter().map(|rule| rule.name.len()).max().unwrap_or_default();
             for rule in RULES {
-                writeln!(out, "{}  {:<width$}  {}", rule.code, rule.name, rule.summary())?;
+                writeln!(out, "{:<6}  {:<width$}  {}", rule.code, rule.name, rule.summary())?;
             }
         }
         Output::Json => {
@@ -190,7 +190,7 @@ fn shown(writes: Writes, version: FlinkVersion) -> String {
 }
 
 fn default(writes: Writes, version: FlinkVersion) -> String {
-    let Writes::Option(option) = writes else { return String::new() };
+    let (Writes::Option(option) | Writes::Directory(option)) = writes else { return String::new() };
     option.default(version).map_or_else(|| "none".to_owned(), |default| format!("`{default}`"))
 }
 
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn misspelled_rules_have_a_neighbour() {
-        assert_eq!(closest("CKP03"), ["CKP003"]);
+        assert_eq!(closest("CKP03").first(), Some(&"CKP003"));
         assert_eq!(closest("rocksdb-full-checkpoint").first(), Some(&"rocksdb-full-checkpoints"));
         assert!(closest("zzzz").is_empty());
     }

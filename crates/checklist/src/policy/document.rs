@@ -58,6 +58,11 @@ mod tests {
             (json!({"rules": {"no-restart-backof": {}}}), "unknown field `no-restart-backof`"),
             (json!({"rules": {"no-restart-backoff": {"max": "PT5M"}}}), "is no duration"),
             (json!({"rules": {"managed-memory-too-small": {"perSlot": "256Mi"}}}), "is no memory size"),
+            (
+                json!({"rules": {"no-checkpoint-interval": {"interval": "1 h"}}}),
+                "1 h is not between min (1 s) and max (30 min)",
+            ),
+            (json!({"rules": {"no-checkpoint-interval": {"intervall": "1 h"}}}), "unknown field `intervall`"),
             (json!({"storage": {"checkpoints": "s3://acme/all"}}), "the same for every job"),
         ] {
             let error = read(&spec).unwrap_err().to_string();

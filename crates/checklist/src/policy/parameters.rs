@@ -71,7 +71,7 @@ pub enum Backend {
 
 /// Parameters of `no-checkpoint-interval`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[serde(try_from = "AnyCheckpointInterval")]
 pub struct CheckpointInterval {
     /// Filled where a job has none.
     pub interval: Span,
@@ -83,14 +83,43 @@ pub struct CheckpointInterval {
     pub fill_running: bool,
 }
 
+/// The same, which may contradict itself.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+struct AnyCheckpointInterval {
+    interval: Span,
+    min: Span,
+    max: Span,
+    fill_running: bool,
+}
+
+impl Default for AnyCheckpointInterval {
+    fn default() -> Self {
+        Self {
+            interval: Span::known("1 min", 60_000),
+            min: Span::known("1 s", 1_000),
+            max: Span::known("30 min", 1_800_000),
+            fill_running: false,
+        }
+    }
+}
+
 impl Default for CheckpointInterval {
     fn default() -> Self {
-        let span = |text: &str, milliseconds| Span::known(text, milliseconds);
-        Self {
-            interval: span("1 min", 60_000),
-            min: span("1 s", 1_000),
-            max: span("30 min", 1_800_000),
-            fill_running: false,
+        let AnyCheckpointInterval { interval, min, max, fill_running } = AnyCheckpointInterval::default();
+        Self { interval, min, max, fill_running }
+    }
+}
+
+impl TryFrom<AnyCheckpointInterval> for CheckpointInterval {
+    type Error = String;
+
+    fn try_from(any: AnyCheckpointInterval) -> Result<Self, String> {
+        let AnyCheckpointInterval { interval, min, max, fill_running } = any;
+        if (min.milliseconds()..=max.milliseconds()).contains(&interval.milliseconds()) {
+            Ok(Self { interval, min, max, fill_running })
+        } else {
+            Err(format!("the interval {interval} is not between min ({min}) and max ({max})"))
         }
     }
 }

@@ -28,6 +28,12 @@ pub enum TemplateError {
     /// Two jobs would share one directory.
     #[error("`{0}` is the same for every job; it needs {{namespace}} and {{name}}")]
     Shared(String),
+    /// A user and a password where everybody reads them.
+    #[error("a storage template must hold no credentials; give them to Flink's file system by a secret")]
+    Credentials,
+    /// An object without a name or namespace would share its directory with others.
+    #[error("`{0}` needs the job's name and namespace, and it does not name both")]
+    Nameless(String),
     /// The platform gave the cluster no name.
     #[error("`{0}` needs the cluster's name; set `cluster` in the policy")]
     NoCluster(String),
@@ -39,6 +45,9 @@ impl TryFrom<String> for PathTemplate {
     fn try_from(text: String) -> Result<Self, TemplateError> {
         let scheme = text.split_once("://").map_or("", |(scheme, _)| scheme);
         let is_scheme = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
+        if crate::storage::has_credentials(&text) {
+            return Err(TemplateError::Credentials);
+        }
         if scheme.is_empty() || !scheme.chars().all(is_scheme) || text.contains(char::is_whitespace) {
             return Err(TemplateError::NoUri(text));
         }
@@ -57,8 +66,11 @@ impl PathTemplate {
     /// The directory of one job.
     ///
     /// # Errors
-    /// The template needs a cluster name that the policy does not give.
+    /// The template needs a cluster name that the policy does not give, or the job has no name yet.
     pub fn path(&self, cluster: Option<&str>, namespace: &str, name: &str) -> Result<String, TemplateError> {
+        if namespace.is_empty() || name.is_empty() {
+            return Err(TemplateError::Nameless(self.0.clone()));
+        }
         let path = self.0.replace("{namespace}", namespace).replace("{name}", name);
         match cluster {
             Some(cluster) => Ok(path.replace("{cluster}", cluster)),
@@ -101,6 +113,8 @@ mod tests {
         let template = template("s3://acme/{cluster}/{namespace}/{name}/checkpoints").unwrap();
         assert_eq!(template.path(Some("eu"), "shop", "orders").unwrap(), "s3://acme/eu/shop/orders/checkpoints");
         assert!(matches!(template.path(None, "shop", "orders"), Err(TemplateError::NoCluster(_))));
+        assert!(matches!(template.path(Some("eu"), "", "orders"), Err(TemplateError::Nameless(_))));
+        assert!(matches!(template.path(Some("eu"), "shop", ""), Err(TemplateError::Nameless(_))));
     }
 
     #[test]
@@ -112,9 +126,11 @@ mod tests {
             ("s3://acme/{namespace}/{name}/{team}", "`{team}` is no placeholder"),
             ("s3://acme/{namespace}/{name}/{", "a brace without its partner"),
             ("s3://acme/{namespace}/{name}/}", "a brace without its partner"),
+            ("s3://key:hunter2@acme/{namespace}/{name}", "must hold no credentials"),
+            ("s3://key:hunter2@acme/{namespace} {name}", "must hold no credentials"),
         ] {
             let error = template(text).unwrap_err().to_string();
-            assert!(error.contains(expected), "{text}: {error}");
+            assert!(error.contains(expected) && !error.contains("hunter2"), "{text}: {error}");
         }
     }
 }

@@ -3,14 +3,17 @@
 use checklist::{Holdings, Mode, Obedience, Plan, Platform, Policy, Rule, Situation, Subject, Target, plan_with};
 use flink_api::FlinkDeployment;
 use flink_conf::options::{
-    CHECKPOINT_INTERVAL, HIGH_AVAILABILITY, INCREMENTAL_CHECKPOINTS, METRICS_REPORTERS, RESTART_BACKOFF_MULTIPLIER,
+    CHECKPOINT_DIRECTORY, CHECKPOINT_INTERVAL, CHECKPOINT_RETENTION, CHECKPOINT_STORAGE, HIGH_AVAILABILITY,
+    HIGH_AVAILABILITY_DIRECTORY, INCREMENTAL_CHECKPOINTS, METRICS_REPORTERS, RESTART_BACKOFF_MULTIPLIER,
     RESTART_INITIAL_BACKOFF, RESTART_JITTER, RESTART_MAX_BACKOFF, RESTART_RESET_THRESHOLD, RESTART_STRATEGY,
-    RUNTIME_MODE, SAVEPOINT_DIRECTORY, STATE_BACKEND,
+    RESTORE_PATH, RUNTIME_MODE, SAVEPOINT_DIRECTORY, STATE_BACKEND,
 };
 use flink_conf::{FlinkVersion, PlatformLayers};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, Value, json};
+
+use crate::around::{job_managers, policies, volumes};
 
 /// In every case that has a secret; never to be seen in a message.
 pub(crate) const SECRET: &str = "hunter2";
@@ -44,16 +47,34 @@ pub(crate) struct Case {
     own_log: Option<(&'static str, &'static str)>,
     annotations: Vec<(&'static str, &'static str)>,
     status: Value,
+    job_manager: Value,
+    volumes: Value,
+    policy: Value,
     pub(crate) opted_out: Vec<&'static str>,
 }
 
+/// Durable ones, lost ones, and what nobody should have written.
+fn directories() -> Vec<&'static str> {
+    vec![
+        "s3://acme/state",
+        "hdfs:///flink/state",
+        "jfs://acme/state",
+        "file:///mnt/state/app",
+        "/tmp/state",
+        "state",
+        "s3://AKIA:hunter2@acme/state",
+        "s3://acme/a directory. With a rather long name, in a bucket of which nobody knows what it is for any more",
+    ]
+}
+
 fn pool() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
+    const HA_FACTORY: &str = "org.apache.flink.kubernetes.highavailability.KubernetesHaServicesFactory";
     const FACTORY: &str = "org.apache.flink.contrib.streaming.state.EmbeddedRocksDBStateBackendFactory";
     const PROMETHEUS: &str = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory";
     vec![
-        (STATE_BACKEND.spellings(), vec!["rocksdb", "rocksdb", "RocksDB", FACTORY, "hashmap", "forst"]),
+        (STATE_BACKEND.spellings(), vec!["rocksdb", "rocksdb", "RocksDB", FACTORY, "hashmap", "forst", "jobmanager"]),
         (INCREMENTAL_CHECKPOINTS.spellings(), vec!["true", "false", "yes"]),
-        (CHECKPOINT_INTERVAL.spellings(), vec!["1 min", "PT1M", "30000"]),
+        (CHECKPOINT_INTERVAL.spellings(), vec!["1 min", "PT1M", "30000", "0", "1 ms", "2 h", "often"]),
         (RUNTIME_MODE.spellings(), vec!["STREAMING", "streaming", "batch"]),
         (RESTART_STRATEGY.spellings(), vec!["exponential-delay", "fixed-delay", "none", "sometimes"]),
         (RESTART_INITIAL_BACKOFF.spellings(), vec!["2 s"]),
@@ -62,8 +83,14 @@ fn pool() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
         (RESTART_RESET_THRESHOLD.spellings(), vec!["2 h"]),
         (RESTART_JITTER.spellings(), vec!["0.25"]),
         (METRICS_REPORTERS.spellings(), vec!["prom", "dd", "prom,dd"]),
-        (SAVEPOINT_DIRECTORY.spellings(), vec!["s3://acme/savepoints"]),
-        (HIGH_AVAILABILITY.spellings(), vec!["kubernetes", "NONE"]),
+        (CHECKPOINT_DIRECTORY.spellings(), directories()),
+        (CHECKPOINT_STORAGE.spellings(), vec!["filesystem", "JobManager", "com.acme.Storage"]),
+        (CHECKPOINT_RETENTION.spellings(), vec!["RETAIN_ON_CANCELLATION", "delete_on_cancellation", "never"]),
+        (SAVEPOINT_DIRECTORY.spellings(), directories()),
+        (HIGH_AVAILABILITY.spellings(), vec!["kubernetes", "kubernetes", "NONE", "ZOOKEEPER", HA_FACTORY, "yes"]),
+        (HIGH_AVAILABILITY_DIRECTORY.spellings(), directories()),
+        (RESTORE_PATH.spellings(), vec!["s3://acme/savepoints/savepoint-1"]),
+        (vec!["fs.default-scheme"], vec!["hdfs://namenode:8020/"]),
         (vec!["metrics.reporter.prom.factory.class"], vec![PROMETHEUS]),
         (
             vec!["metrics.reporter.dd.factory.class"],
@@ -185,10 +212,15 @@ prop_compose! {
         annotations in prop::sample::subsequence(vec![
             ("prometheus.io/scrape", "false"), ("prometheus.io/port", "9999"), ("sidecar.istio.io/inject", "false"),
         ], 0..=3),
-        status in statuses(),
-        opted_out in prop::sample::subsequence(vec!["CKP003", "no-restart-backoff", "met001", "LOG001"], 0..=2),
+        (status, job_manager, volumes, policy) in (statuses(), job_managers(), volumes(), policies()),
+        opted_out in prop::sample::subsequence(
+            vec!["CKP003", "no-restart-backoff", "met001", "LOG001", "CKP002", "checkpoints-not-retained"], 0..=2,
+        ),
     ) -> Case {
-        Case { version, upgrade_mode, memory, entries, layers, platform_log, own_log, annotations, status, opted_out }
+        Case {
+            version, upgrade_mode, memory, entries, layers, platform_log, own_log, annotations, status, job_manager, volumes,
+            policy, opted_out,
+        }
     }
 }
 
@@ -268,6 +300,12 @@ impl Case {
         for (key, value) in &self.annotations {
             spec["podTemplate"]["metadata"]["annotations"][*key] = json!(value);
         }
+        if !self.volumes.is_null() {
+            spec["podTemplate"]["spec"] = self.volumes.clone();
+        }
+        if !self.job_manager.is_null() {
+            spec["jobManager"] = self.job_manager.clone();
+        }
         let mut object = json!({"metadata": {"name": "app", "namespace": NAMESPACE, "generation": 7}, "spec": spec});
         if !self.status.is_null() {
             object["status"] = self.status.clone();
@@ -311,9 +349,14 @@ impl Case {
         Subject::new(&deployment(object), &self.platform()).expect("a generated deployment is well-formed")
     }
 
+    pub(crate) fn policy(&self) -> Policy {
+        let policy: Policy = serde_json::from_value(self.policy.clone()).expect("a policy");
+        Policy { mode: Mode::Apply, ..policy }
+    }
+
     /// The plan for an object on this case's platform in mode Apply.
     pub(crate) fn plan(&self, rules: &[&'static Rule], object: &Value, obedience: &Obedience) -> Plan {
-        let policy = Policy { mode: Mode::Apply, ..Policy::default() };
+        let policy = self.policy();
         let deployment = deployment(object);
         let (situation, holdings) = (Situation::of(&deployment), Holdings::of(&deployment));
         plan_with(rules, &self.subject(object), &situation, &holdings, obedience, &policy)

@@ -67,14 +67,28 @@ pub(crate) fn plan_of(object: &Value, mode: Mode) -> Plan {
 }
 
 pub(crate) fn plan_where(object: &Value, mode: Mode, edit: impl FnOnce(&mut Situation)) -> Plan {
+    plan_in(object, &Platform::stock(), &Policy { mode, ..Policy::default() }, edit)
+}
+
+/// The plan in mode Apply under a policy with this spec.
+pub(crate) fn plan_under(object: &Value, spec: &Value) -> Plan {
+    plan_upon(object, &Platform::stock(), spec)
+}
+
+/// The same upon a platform.
+pub(crate) fn plan_upon(object: &Value, platform: &Platform, spec: &Value) -> Plan {
+    plan_in(object, platform, &Policy { mode: Mode::Apply, ..serde_json::from_value(spec.clone()).unwrap() }, |_| {})
+}
+
+fn plan_in(object: &Value, platform: &Platform, policy: &Policy, edit: impl FnOnce(&mut Situation)) -> Plan {
     let deployment: FlinkDeployment = serde_json::from_value(object.clone()).unwrap();
-    let subject = Subject::new(&deployment, &Platform::stock()).unwrap();
+    let subject = Subject::new(&deployment, platform).unwrap();
     let mut situation = Situation::of(&deployment);
     edit(&mut situation);
     let annotations = deployment.metadata.annotations.clone().unwrap_or_default();
     let now = "2026-06-15T12:00:00Z".parse().unwrap();
     let obedience = Obedience::read(&annotations, &BTreeMap::new(), now);
-    plan(&subject, &situation, &Holdings::of(&deployment), &obedience, &Policy { mode, ..Policy::default() })
+    plan(&subject, &situation, &Holdings::of(&deployment), &obedience, policy)
 }
 
 /// Records values as ours: as they stand, or taken away since.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a deployment that cannot be read fails the test")]
 
 mod job;
+mod storage;
 
 use checklist::annotations::{APPROVE, MODE, OPT_OUT};
 use checklist::{Mode, Plan, Target, Timing};

@@ -1,0 +1,38 @@
+//! What stands around a configuration: policies, volumes, the `JobManager`.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use serde_json::{Value, json};
+
+/// What the platform gives: nothing, templates of which one needs a volume, or a cluster without a name.
+pub(crate) fn policies() -> impl Strategy<Value = Value> {
+    let storage = |lead: &str| {
+        let of = |what: &str| format!("{lead}/{{namespace}}/{{name}}/{what}");
+        json!({"checkpoints": of("checkpoints"), "savepoints": of("savepoints"), "highAvailability": of("ha")})
+    };
+    select(vec![
+        json!({}),
+        json!({"storage": storage("s3://acme-state")}),
+        json!({"storage": storage("s3://acme-state"), "rules": {"no-checkpoint-interval": {"fillRunning": true}}}),
+        json!({"storage": storage("s3://acme-state/{cluster}"), "cluster": "eu-1"}),
+        json!({"storage": storage("s3://acme-state/{cluster}")}),
+        json!({"storage": storage("file:///mnt/state")}),
+    ])
+}
+
+/// Of all pods: nothing, or one volume that outlives them or does not.
+pub(crate) fn volumes() -> impl Strategy<Value = Value> {
+    let mounted = |source: &str| {
+        let mut volume = json!({"name": "state"});
+        volume[source] = json!({});
+        json!({"volumes": [volume], "containers": [
+            {"name": "flink-main-container", "volumeMounts": [{"name": "state", "mountPath": "/mnt/state"}]},
+        ]})
+    };
+    select(vec![Value::Null, Value::Null, mounted("persistentVolumeClaim"), mounted("emptyDir")])
+}
+
+/// What `spec.jobManager` may say of high availability.
+pub(crate) fn job_managers() -> impl Strategy<Value = Value> {
+    select(vec![Value::Null, Value::Null, json!({"replicas": 2}), json!({"storageDir": "s3://AKIA:hunter2@acme/ha"})])
+}
