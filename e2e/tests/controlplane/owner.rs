@@ -30,6 +30,10 @@ pub(crate) fn settled(more: &Value) -> Value {
         "restart-strategy.type": "exponential-delay",
         "metrics.reporter.slf4j.factory.class": "org.apache.flink.metrics.slf4j.Slf4jReporterFactory",
         "state.savepoints.dir": "s3://state/savepoints",
+        "state.checkpoints.dir": "s3://state/checkpoints",
+        "execution.checkpointing.interval": "1 min",
+        "high-availability.type": "kubernetes",
+        "high-availability.storageDir": "s3://state/ha",
     });
     merged(&conf, more)
 }

@@ -290,6 +290,8 @@ pub(crate) fn job(name: &str) -> Value {
                 "execution.checkpointing.interval": "1 min",
                 "state.checkpoints.dir": "s3://flink/checkpoints",
                 "state.savepoints.dir": "s3://flink/savepoints",
+                "high-availability.type": "kubernetes",
+                "high-availability.storageDir": "s3://flink/ha",
             },
             "serviceAccount": "flink",
             "jobManager": { "resource": { "memory": "2048m", "cpu": 1 } },
