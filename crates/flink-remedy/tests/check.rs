@@ -19,7 +19,7 @@ fn settled() -> String {
     deployment(
         "settled",
         "v1_17",
-        "flinkConfiguration:\n    state.backend.type: hashmap\n    metrics.reporter.x.factory.class: X\n    \
+        "flinkConfiguration:\n    state.backend.type: hashmap\n    taskmanager.memory.process.size: 4g\n    taskmanager.memory.managed.fraction: 0\n    metrics.reporter.x.factory.class: X\n    \
          execution.checkpointing.interval: 1 min\n    restart-strategy.type: exponential-delay\n    \
          state.checkpoints.dir: s3://acme/checkpoints\n    high-availability.type: kubernetes\n    \
          high-availability.storageDir: s3://acme/ha\n  \
@@ -66,7 +66,7 @@ fn the_json_interface_has_exactly_these_fields_in_this_order() {
     let expected = ["kind", "namespace", "name", "flinkVersion", "source", "findings", "plan"];
     assert_eq!(keys_of(&ran.out, 6), expected);
     assert_eq!(keys_of(&ran.out, 10)[..6], ["code", "rule", "verdict", "message", "fills", "disruption"]);
-    assert_eq!(keys_of(&ran.out, 8), ["hash", "fills", "timing", "reason"]);
+    assert_eq!(keys_of(&ran.out, 8), ["hash", "fills", "timing", "effect", "reason"]);
     let job = &report["jobs"][0];
     for (key, value) in [
         ("kind", "FlinkDeployment"),

@@ -49,7 +49,7 @@ fn leaves(value: &Value, path: &str) -> Vec<(String, Value)> {
 }
 
 #[test]
-fn the_patched_manifest_has_no_open_finding_and_every_value_of_its_owner() {
+fn the_patched_manifest_has_no_gap_and_every_value_of_its_owner() {
     let running = format!("{}{RUNNING}", deployment("running", "v1_18", GAPS));
     let stream = [
         deployment("one", "v1_17", GAPS),
@@ -70,7 +70,7 @@ fn the_patched_manifest_has_no_open_finding_and_every_value_of_its_owner() {
         let mut after = before.clone();
         merge(&mut after, patch);
         let after_text = after.to_string();
-        let ran = check(&["-", "--fail-on", "advice", "-o", "json"], &after_text);
+        let ran = check(&["-", "--fail-on", "gap", "-o", "json"], &after_text);
         assert_eq!(ran.code, 0, "{}", ran.out);
         assert_eq!(ran.json()["jobs"][0]["plan"]["fills"], serde_json::json!({}), "{}", ran.out);
         let after = leaves(&after, "");
