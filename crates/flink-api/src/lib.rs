@@ -13,6 +13,7 @@ mod parsed;
 mod process;
 mod session_job;
 mod status;
+mod strict;
 
 pub use blue_green::FlinkBlueGreenDeployment;
 pub use deployment::{FlinkDeployment, FlinkDeploymentSpec, JobSpec, JobState, UpgradeMode};

@@ -2,6 +2,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
+use crate::strict::Strict;
+
 /// A part of an object that may not have the shape it should: one bad object must not end a watch.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Parsed<T> {
@@ -14,7 +16,7 @@ pub enum Parsed<T> {
 impl<'de, T: DeserializeOwned> Deserialize<'de> for Parsed<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let value = Value::deserialize(deserializer)?;
-        Ok(match serde_json::from_value(value) {
+        Ok(match T::deserialize(Strict(value)) {
             Ok(parsed) => Self::Ok(parsed),
             Err(error) => Self::Malformed(error.to_string()),
         })
