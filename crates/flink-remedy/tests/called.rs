@@ -19,11 +19,11 @@ fn as_a_plugin_it_speaks_as_kubectl_calls_it() {
         (done.status.code().unwrap(), text(done.stdout), text(done.stderr))
     };
     let (code, out, _) = say(&["check", "--help"]);
-    assert!(code == 0 && out.contains("Usage: kubectl flink-remedy check [OPTIONS] "), "{out}");
+    assert!(code == 0 && out.contains("Usage: kubectl flink-remedy check [OPTIONS] [FILE|DIR|-]..."), "{out}");
     let (code, out, _) = say(&["--help"]);
     assert!(code == 0 && out.contains("Usage: kubectl flink-remedy <COMMAND>"), "{out}");
     let (code, _, err) = say(&["check"]);
-    assert!(code == 2 && err.contains("Usage: kubectl flink-remedy check "), "{err}");
+    assert!(code == 2 && err.contains("Usage: kubectl flink-remedy check <FILE|DIR|->..."), "{err}");
     let (code, out, _) = say(&["explain", "CKP003"]);
     assert!(code == 0 && out.starts_with("CKP003 rocksdb-full-checkpoints\n"), "{out}");
     assert!(run(&["check", "--help"], "").out.contains("Usage: flink-remedy check [OPTIONS]"));

@@ -70,6 +70,13 @@ fn the_patched_manifest_has_no_gap_and_every_value_of_its_owner() {
         let mut after = before.clone();
         merge(&mut after, patch);
         let after_text = after.to_string();
+        let advised = |manifest: &str| -> Vec<String> {
+            let report = check(&["-", "--fail-on", "never", "-o", "json"], manifest).json();
+            let findings = report["jobs"][0]["findings"].as_array().unwrap().clone();
+            let advice = findings.iter().filter(|finding| finding["verdict"] == "Advice");
+            advice.map(|finding| finding["code"].to_string()).collect()
+        };
+        assert_eq!(advised(&after_text), advised(manifest), "a patch gives nobody more to decide");
         let ran = check(&["-", "--fail-on", "gap", "-o", "json"], &after_text);
         assert_eq!(ran.code, 0, "{}", ran.out);
         assert_eq!(ran.json()["jobs"][0]["plan"]["fills"], serde_json::json!({}), "{}", ran.out);
