@@ -121,22 +121,31 @@ impl fmt::Display for HoldReason {
 
 /// What may be done to this deployment right now, by its own state alone. High availability counts as the running job
 /// has it, the savepoint directory as the change leaves it: FKO reads that one from the present spec
-/// (`FlinkConfigManager.getObserveConfig`). A free moment is one whatever the two subjects say.
+/// (`FlinkConfigManager.getObserveConfig`).
 pub(crate) fn moment(situation: &Situation, subject: &Subject, changed: &Subject) -> Moment {
+    decided(situation).unwrap_or_else(|| of_running(situation, subject, changed))
+}
+
+/// Whether a change costs nothing right now, whatever it is.
+pub(crate) fn is_free(situation: &Situation) -> bool {
+    matches!(decided(situation), Some(Moment::Free(_)))
+}
+
+/// The moment, where the situation alone decides it.
+fn decided(situation: &Situation) -> Option<Moment> {
     if let Some(reason) = untouchable(situation) {
-        return Moment::Blocked(reason);
+        return Some(Moment::Blocked(reason));
     }
     let status = match &situation.status {
-        None => return Moment::Free(FreeMoment::NotDeployed),
-        Some(Parsed::Malformed(why)) => return Moment::Blocked(HoldReason::StatusUnreadable(why.clone())),
+        None => return Some(Moment::Free(FreeMoment::NotDeployed)),
+        Some(Parsed::Malformed(why)) => return Some(Moment::Blocked(HoldReason::StatusUnreadable(why.clone()))),
         Some(Parsed::Ok(status)) => status,
     };
-    if let Some(free) = free_moment(status) {
-        return Moment::Free(free);
-    }
-    if let Some(reason) = unsettled(situation, status) {
-        return Moment::Blocked(reason);
-    }
+    free_moment(status).map(Moment::Free).or_else(|| unsettled(situation, status).map(Moment::Blocked))
+}
+
+/// The moment of a job that runs and is settled: what its upgrade mode needs decides.
+fn of_running(situation: &Situation, subject: &Subject, changed: &Subject) -> Moment {
     match situation.upgrade_mode() {
         None => Moment::NeedsApproval(HoldReason::SessionCluster),
         Some(UpgradeMode::Stateless) => Moment::NeedsApproval(HoldReason::Stateless),
@@ -170,12 +179,10 @@ fn untouchable(situation: &Situation) -> Option<HoldReason> {
     }
 }
 
-/// FKO writes its status before it acts, so a status without a reconciled spec means that nothing runs
-/// (`ReconciliationStatus.isBeforeFirstDeployment`); the patch's resourceVersion guards the moment between.
+/// The patch's resourceVersion guards the moment between FKO's status and its deployment.
 fn free_moment(status: &FlinkDeploymentStatus) -> Option<FreeMoment> {
-    let never_reconciled = status.reconciliation_status.last_reconciled_spec.is_none();
     match status.lifecycle_state.as_deref() {
-        None | Some("CREATED") if never_reconciled && is_blank(status.error.as_deref()) => {
+        None | Some("CREATED") if status.is_before_first_deployment() && is_blank(status.error.as_deref()) => {
             Some(FreeMoment::NotDeployed)
         }
         Some("SUSPENDED") => Some(FreeMoment::Suspended),

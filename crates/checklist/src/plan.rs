@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256};
 
 use crate::filled::hex;
 use crate::leaving::{Leaving, NESTED_YAML};
-use crate::moment::moment;
+use crate::moment::{is_free, moment};
 use crate::{
     Approval, Disruption, Fill, Finding, HoldReason, Holdings, Mode, Moment, Obedience, OptOut, Policy, RULES, Rule,
     Situation, Subject, Target, Verdict, evaluate, find,
@@ -91,7 +91,7 @@ pub fn plan_with(
     obedience: &Obedience,
     policy: &Policy,
 ) -> Plan {
-    let free = matches!(moment(situation, subject, subject), Moment::Free(_));
+    let free = is_free(situation);
     let (mut plan, changed) = propose(rules, subject, holdings, obedience, policy, free);
     let mode = obedience.mode(policy.mode);
     if plan.is_empty() || mode == Mode::Off || obedience.opt_out == OptOut::All {

@@ -127,7 +127,7 @@ impl Subject {
         let layers = platform.layers.effective(deployment.namespace(), version);
         let mut conf = EffectiveConf::new(layers, flatten(&spec.flink_configuration)?);
         set_built_ins(&mut conf, spec.job.as_ref(), version);
-        let deployed = !is_undeployed(deployment.status.as_ref());
+        let deployed = is_deployed(deployment.status.as_ref());
         Ok(Self {
             kind: if spec.job.is_some() { Kind::Application } else { Kind::SessionCluster },
             namespace: deployment.namespace().to_owned(),
@@ -169,7 +169,7 @@ impl Subject {
         let mut conf = EffectiveConf::of_session_job(cluster.conf, own);
         let job = spec.job.clone().unwrap_or_default();
         set_built_ins(&mut conf, Some(&job), version);
-        let deployed = !is_undeployed(session_job.status.as_ref());
+        let deployed = is_deployed(session_job.status.as_ref());
         Ok(Self {
             kind: Kind::SessionJob,
             namespace: session_job.namespace().to_owned(),
@@ -246,13 +246,12 @@ fn containers(document: &Value) -> BTreeSet<Key> {
     fields.filter(|(_, node)| node.is_object() || node.is_array()).map(|(name, _)| Key::from(name)).collect()
 }
 
-/// Whether FKO has not deployed it yet. FKO writes its status before it acts, so a status without a reconciled spec
-/// means that nothing runs (`ReconciliationStatus.isBeforeFirstDeployment`).
-fn is_undeployed(status: Option<&Parsed<FlinkDeploymentStatus>>) -> bool {
+/// Whether FKO has deployed it, or its status does not say.
+fn is_deployed(status: Option<&Parsed<FlinkDeploymentStatus>>) -> bool {
     match status {
-        None => true,
-        Some(Parsed::Ok(status)) => status.reconciliation_status.last_reconciled_spec.is_none(),
-        Some(Parsed::Malformed(_)) => false,
+        None => false,
+        Some(Parsed::Ok(status)) => !status.is_before_first_deployment(),
+        Some(Parsed::Malformed(_)) => true,
     }
 }
 

@@ -21,3 +21,4 @@ pub use error::{Error, GatherError, Retry};
 pub use jobs::Jobs;
 pub use metrics::{DESCRIPTIONS, Description, Metrics};
 pub use run::{Controller, RunError, Settings};
+pub use trouble::with_causes;

@@ -51,7 +51,7 @@ pub(crate) fn advice(status: &Status, grant: &str) -> String {
 }
 
 /// An error with its causes: the outer one alone often says only that something failed.
-pub(crate) fn with_causes(error: &dyn Error) -> String {
+pub fn with_causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

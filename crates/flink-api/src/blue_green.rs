@@ -88,7 +88,7 @@ mod tests {
     fn what_fko_deployed_is_known_from_the_spec_it_keeps() {
         let reconciled = |status| {
             let status = deployment(&status).status.unwrap();
-            status.as_result().unwrap().reconciliation_status.last_reconciled_spec.is_some()
+            !status.as_result().unwrap().is_before_first_deployment()
         };
         assert!(reconciled(json!({"blueGreenState": "ACTIVE_BLUE", "lastReconciledSpec": "{}"})));
         assert!(!reconciled(json!({"blueGreenState": "INITIALIZING_BLUE"})));

@@ -114,7 +114,7 @@ impl FlinkDeployment {
 impl FlinkDeploymentSpec {
     /// The annotations that the pod template gives to every pod.
     pub fn pod_annotations(&self) -> Option<&BTreeMap<String, String>> {
-        self.pod_template.as_ref()?.metadata.as_ref()?.annotations.as_ref()
+        self.pod_template.as_ref()?.annotations()
     }
 }
 

@@ -141,9 +141,4 @@ impl PodTemplate {
     pub fn annotations(&self) -> Option<&BTreeMap<String, String>> {
         self.metadata.as_ref()?.annotations.as_ref()
     }
-
-    /// The labels that it gives to every pod.
-    pub fn labels(&self) -> Option<&BTreeMap<String, String>> {
-        self.metadata.as_ref()?.labels.as_ref()
-    }
 }

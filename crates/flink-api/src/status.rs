@@ -82,6 +82,12 @@ impl FlinkDeploymentStatus {
         self.observed_generation.or_else(|| self.reconciliation_status.last_reconciled_spec.as_ref()?.generation)
     }
 
+    /// Whether FKO has not deployed it yet. FKO writes its status before it acts, so a status without a reconciled
+    /// spec means that nothing runs (`ReconciliationStatus.isBeforeFirstDeployment`).
+    pub fn is_before_first_deployment(&self) -> bool {
+        self.reconciliation_status.last_reconciled_spec.is_none()
+    }
+
     /// The generation under which the job was last seen running, where FKO recorded it.
     pub fn stable_generation(&self) -> Option<i64> {
         self.reconciliation_status.last_stable_spec.as_ref()?.generation

@@ -183,11 +183,5 @@ fn is(error: &kube::Error, code: u16) -> bool {
 
 /// The server's words, or what kept them from coming.
 fn said(error: &kube::Error) -> String {
-    if let kube::Error::Api(status) = error {
-        return status.message.clone();
-    }
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
-    let mut words: Vec<String> = causes.map(ToString::to_string).collect();
-    words.dedup_by(|inner, outer| outer.contains(inner.as_str()));
-    words.join(": ")
+    if let kube::Error::Api(status) = error { status.message.clone() } else { controller::with_causes(error) }
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use checklist::Policy;
 use checklist::policy::PolicyDocument;
+use controller::operator_config::plain_words;
 
 /// Why a policy file is of no use. Nothing runs upon half a policy.
 #[derive(Debug, thiserror::Error)]
@@ -38,13 +39,8 @@ pub(crate) fn load(path: &Path) -> Result<Policy, PolicyFileError> {
     };
     match serde_saphyr::from_str::<PolicyDocument>(&text) {
         Ok(document) => Ok(document.spec),
-        Err(error) => Err(PolicyFileError::Invalid { path: name, problem: problem(&error) }),
+        Err(error) => Err(PolicyFileError::Invalid { path: name, problem: plain_words(&error) }),
     }
-}
-
-fn problem(error: &serde_saphyr::Error) -> String {
-    let message = error.without_snippet().to_string();
-    message.replace(", set DuplicateKeyPolicy in Options if acceptable", "")
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use std::time::Duration;
 use checklist::{Mode, Policy};
 use clap::{Args, ValueEnum};
 use controller::lease::LeaseConfig;
-use controller::operator_config::Source;
+use controller::operator_config::{STOCK_SOURCE, Source};
 use controller::{Controller, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
@@ -34,7 +34,7 @@ pub struct RunArgs {
     policy: Option<PathBuf>,
     /// The Flink operator's own configuration, whose defaults are no gaps: NAMESPACE/CONFIGMAP, a mounted directory,
     /// or `none` if it has none
-    #[arg(long, value_name = "SOURCE", default_value = "flink-operator/flink-operator-config")]
+    #[arg(long, value_name = "SOURCE", default_value = STOCK_SOURCE)]
     operator_config: Source,
     /// Namespaces to watch, joined by commas; all if not given
     #[arg(long, value_name = "NAMESPACES", value_delimiter = ',')]

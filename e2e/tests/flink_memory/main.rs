@@ -14,6 +14,7 @@ use std::path::Path;
 use std::process::Command;
 
 use e2e::artifacts::flink_class_path;
+use e2e::flink_dist::jdk;
 use flink_conf::memory::{Deployment, JobManagerMemory, MemoryError, TaskManagerMemory};
 use flink_conf::{EffectiveConf, FlinkVersion, Key};
 
@@ -123,7 +124,7 @@ fn flinks_answers(minor: &str, configurations: &[Configuration]) -> Vec<String> 
     let lines: String = configurations.iter().map(|configuration| configuration.to_line() + "\n").collect();
     std::fs::write(&input, lines).unwrap();
     let driver = Path::new(env!("CARGO_MANIFEST_DIR")).join("flink/memory/FlinkMemory.java");
-    let run = Command::new("java")
+    let run = Command::new(jdk("java"))
         .args([&driver, &class_path, &input, &output])
         // Flink reads sizes out of them too.
         .env_remove("FLINK_TM_HEAP")

@@ -5,7 +5,7 @@ use flink_conf::options::{
 };
 use flink_conf::{Lookup, parse_bool, parse_memory_bytes};
 
-use super::ROCKSDB_FACTORIES;
+use super::is_rocksdb;
 use crate::memory::{DeclaredMemory, process_size};
 use crate::policy::Bytes;
 use crate::{Check, Judgement, Policy, Scope, Subject, declare_rule};
@@ -58,10 +58,11 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
     };
     let backend = STATE_BACKEND.find(&subject.conf, subject.version).value().unwrap_or("hashmap");
     let is = |name: &str| backend.eq_ignore_ascii_case(name);
-    if is("rocksdb") || ROCKSDB_FACTORIES.contains(&backend) {
-        of_rocksdb(subject, &memory, &policy.rules.managed_memory_too_small.per_slot)
+    let floor = &policy.rules.managed_memory_too_small.per_slot;
+    if is_rocksdb(backend) {
+        of_rocksdb(subject, &memory, floor)
     } else if is("forst") {
-        of_disk("ForSt", &memory, &policy.rules.managed_memory_too_small.per_slot)
+        of_disk("ForSt", &memory, floor)
     } else if is("hashmap") {
         of_heap(subject, &memory)
     } else {

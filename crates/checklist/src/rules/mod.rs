@@ -27,7 +27,11 @@ fn ignored(key: &str, setting: &Setting, version: FlinkVersion, right: &str) -> 
     format!("{key} (from {}) is not read by Flink {version}; write {right} instead", setting.origin)
 }
 
-/// Factories of the RocksDB backend in Flink 1.15 to 2.3.
+/// Whether a state backend is RocksDB: by name, or by a factory of it in Flink 1.15 to 2.3.
+fn is_rocksdb(backend: &str) -> bool {
+    backend.eq_ignore_ascii_case("rocksdb") || ROCKSDB_FACTORIES.contains(&backend)
+}
+
 const ROCKSDB_FACTORIES: &[&str] = &[
     "org.apache.flink.contrib.streaming.state.EmbeddedRocksDBStateBackendFactory",
     "org.apache.flink.contrib.streaming.state.RocksDBStateBackendFactory",

@@ -1,9 +1,8 @@
-use flink_api::UpgradeMode;
 use flink_conf::Setting;
 use flink_conf::options::CHECKPOINT_DIRECTORY;
 
 use super::ignored;
-use crate::storage::{ALL, CheckpointStorage, directory_key, from_template, has_savepoint_directory, judged, shown};
+use crate::storage::{ALL, CheckpointStorage, directory_key, from_template, is_free_to_move, judged, shown};
 use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
@@ -78,8 +77,7 @@ fn without_directory(subject: &Subject, policy: &Policy) -> Judgement {
         Ok(directory) => directory,
         Err(why) => return Judgement::advice(format!("{missing}; {why}")),
     };
-    let savepoint_first = subject.upgrade_mode() == Some(UpgradeMode::Savepoint) && has_savepoint_directory(subject);
-    if subject.deployed && !savepoint_first {
+    if !is_free_to_move(subject) {
         return Judgement::advice(format!(
             "{missing}; on a deployed job it takes upgradeMode savepoint with a savepoint directory (CKP004), because nobody finds its present checkpoints"
         ));

@@ -3,7 +3,7 @@ use flink_conf::options::{HIGH_AVAILABILITY, HIGH_AVAILABILITY_DIRECTORY};
 use flink_conf::{FlinkVersion, Lookup, Setting};
 
 use super::ignored;
-use crate::storage::{Process, from_template, has_savepoint_directory, judged, shown};
+use crate::storage::{Process, from_template, is_free_to_move, judged, shown};
 use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
@@ -93,8 +93,7 @@ fn without_services(subject: &Subject, policy: &Policy) -> Judgement {
             Err(why) => return Judgement::advice(format!("{missing}; {why}")),
         },
     };
-    let savepoint_first = subject.upgrade_mode() == Some(UpgradeMode::Savepoint) && has_savepoint_directory(subject);
-    if subject.deployed && !savepoint_first {
+    if !is_free_to_move(subject) {
         return Judgement::advice(format!(
             "{missing}; what is deployed gets it with its next deployment from a savepoint: upgradeMode savepoint and a savepoint directory"
         ));

@@ -1,7 +1,7 @@
 use flink_conf::options::{INCREMENTAL_CHECKPOINTS, STATE_BACKEND};
 use flink_conf::{Lookup, parse_bool};
 
-use super::{ROCKSDB_FACTORIES, ignored};
+use super::{ignored, is_rocksdb};
 use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
@@ -41,7 +41,7 @@ declare_rule! {
 fn check(subject: &Subject, _: &Policy) -> Judgement {
     let version = subject.version;
     let backend = STATE_BACKEND.find(&subject.conf, version).value().unwrap_or("hashmap");
-    if !backend.eq_ignore_ascii_case("rocksdb") && !ROCKSDB_FACTORIES.contains(&backend) {
+    if !is_rocksdb(backend) {
         return Judgement::not_applicable(format!("the state backend is {backend}, not RocksDB"));
     }
     if subject.is_batch() {

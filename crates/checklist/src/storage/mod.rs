@@ -8,6 +8,7 @@ mod volume;
 pub(crate) use uri::{has_credentials, shown};
 pub(crate) use volume::Process;
 
+use flink_api::UpgradeMode;
 use flink_conf::options::{CHECKPOINT_DIRECTORY, CHECKPOINT_STORAGE, SAVEPOINT_DIRECTORY, STATE_BACKEND};
 use flink_conf::{FlinkOption, FlinkVersion, Key, Lookup, Setting};
 
@@ -121,6 +122,13 @@ impl<'a> CheckpointStorage<'a> {
 pub(crate) fn has_savepoint_directory(subject: &Subject) -> bool {
     let directory = SAVEPOINT_DIRECTORY.find(&subject.conf, subject.version);
     directory.value().is_some_and(|directory| Place::of(directory, subject, ALL).is_durable())
+}
+
+/// Whether the next deployment needs nothing of where the present one keeps its state: there is none, or it is replaced
+/// by way of a savepoint. Any other upgrade looks for checkpoints and metadata where they never were.
+pub(crate) fn is_free_to_move(subject: &Subject) -> bool {
+    let by_savepoint = || subject.upgrade_mode() == Some(UpgradeMode::Savepoint) && has_savepoint_directory(subject);
+    !subject.deployed || by_savepoint()
 }
 
 /// The key under which the directory of checkpoints or savepoints is written: one that the job's Flink and the Flink

@@ -19,6 +19,9 @@ use crate::trouble::{advice, answer, patient, with_causes};
 /// How often a mounted directory is read again. A kubelet updates a mounted `ConfigMap` within about a minute.
 const REREAD: Duration = Duration::from_secs(5);
 
+/// Where FKO's chart keeps its configuration, as [`Source`] reads it.
+pub const STOCK_SOURCE: &str = "flink-operator/flink-operator-config";
+
 /// Where FKO's configuration is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {

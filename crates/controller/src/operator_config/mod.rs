@@ -3,5 +3,5 @@
 mod follow;
 mod parse;
 
-pub use follow::{Known, Source, SourceError, follow};
+pub use follow::{Known, STOCK_SOURCE, Source, SourceError, follow};
 pub use parse::*;

@@ -100,8 +100,12 @@ fn problem(error: &serde_saphyr::Error) -> String {
     if let serde_saphyr::Error::MultipleDocuments { location, .. } = error.without_snippet() {
         return format!("a second document begins at line {}; FKO reads one only", location.line());
     }
-    let text = error.without_snippet().to_string();
-    text.replace(", set DuplicateKeyPolicy in Options if acceptable", "")
+    plain_words(error)
+}
+
+/// What the reader of YAML says, without a snippet and without advice on options that are not the user's.
+pub fn plain_words(error: &serde_saphyr::Error) -> String {
+    error.without_snippet().to_string().replace(", set DuplicateKeyPolicy in Options if acceptable", "")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::MemoryError;
 
 /// The largest size that Flink can hold.
-const MAX: u64 = i64::MAX as u64;
+pub(super) const MAX: u64 = i64::MAX as u64;
 
 /// Beyond it a power of ten leaves nothing of any product here, and `u128` no room.
 const MOST_DIGITS: u32 = 38;

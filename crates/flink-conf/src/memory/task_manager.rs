@@ -2,7 +2,7 @@ use std::fmt;
 
 use super::process::{FlinkParts, ProcessOptions};
 use super::read::{LegacyOptions, RangeOptions, Reader};
-use super::share::{Range, sum};
+use super::share::{MAX, Range, sum};
 use super::{Deployment, MemoryError, Size};
 use crate::options::{
     TASKMANAGER_FLINK_SIZE, TASKMANAGER_FRAMEWORK_HEAP, TASKMANAGER_FRAMEWORK_OFF_HEAP, TASKMANAGER_LEGACY_HEAP_MB,
@@ -282,7 +282,7 @@ fn managed(reader: &Reader, flink: u64) -> Result<u64, MemoryError> {
         return reader.size(&TASKMANAGER_MANAGED_SIZE);
     }
     let fraction = reader.fraction(&TASKMANAGER_MANAGED_FRACTION)?;
-    Range { min: 0, max: i64::MAX as u64, fraction }.of(flink)
+    Range { min: 0, max: MAX, fraction }.of(flink)
 }
 
 /// The network's size by the number of its buffers: up to Flink 1.20, where it is set and no newer option is.

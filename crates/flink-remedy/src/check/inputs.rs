@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use checklist::{Mode, Platform, Policy};
 use clap::Args;
-use controller::operator_config::Source;
+use controller::operator_config::{STOCK_SOURCE, Source};
 use jiff::Timestamp;
 
 use super::judge::{Judge, Judged, Moment};
@@ -83,9 +83,6 @@ enum InputsError {
     #[error("--cluster: {0}")]
     Cluster(#[from] ClusterError),
 }
-
-/// Where FKO's chart keeps its configuration.
-const STOCK_SOURCE: &str = "flink-operator/flink-operator-config";
 
 /// What came of the inputs.
 pub(crate) struct Checked<'a> {

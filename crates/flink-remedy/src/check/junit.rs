@@ -57,7 +57,7 @@ pub(super) fn write(checked: &Checked<'_>, fail_on: FailOn, out: &mut impl Write
 }
 
 fn suite(job: &Job, node: &Node, fail_on: FailOn) -> Suite {
-    let name = format!("{} {}/{}", job.kind, job.namespace, job.name);
+    let name = format!("{} {}", job.kind, job.full_name());
     let several = |code| job.findings.iter().filter(|finding| finding.code == code).count() > 1;
     let case = |finding: &Finding| {
         let origin = Origin::of(finding, job, node);

@@ -80,24 +80,22 @@ impl Counts {
         } += 1;
     }
 
-    fn numbers(&self) -> [usize; 10] {
+    /// The table's columns.
+    fn columns(&self) -> [(&'static str, usize); 10] {
         [
-            self.jobs,
-            self.gaps,
-            self.advice,
-            self.settled,
-            self.free,
-            self.stateful_restarts,
-            self.stateless_restarts,
-            self.session_restarts,
-            self.next_deploy,
-            self.held,
+            ("jobs", self.jobs),
+            ("gaps", self.gaps),
+            ("advice", self.advice),
+            ("settled", self.settled),
+            ("free", self.free),
+            ("restart", self.stateful_restarts),
+            ("stateless", self.stateless_restarts),
+            ("session", self.session_restarts),
+            ("waits", self.next_deploy),
+            ("held", self.held),
         ]
     }
 }
-
-const HEADINGS: [&str; 10] =
-    ["jobs", "gaps", "advice", "settled", "free", "restart", "stateless", "session", "waits", "held"];
 
 /// Counts jobs by namespace, in the order of names.
 pub(crate) fn by_namespace(jobs: &[Job]) -> Vec<Counts> {
@@ -115,16 +113,15 @@ pub(crate) fn by_namespace(jobs: &[Job]) -> Vec<Counts> {
 /// `out` cannot be written.
 pub(super) fn write(jobs: &[Job], out: &mut impl Write) -> io::Result<()> {
     let namespaces = by_namespace(jobs);
-    if namespaces.is_empty() {
-        return Ok(());
-    }
+    let Some(first) = namespaces.first() else { return Ok(()) };
+    let headings = first.columns().map(|(heading, _)| heading).join("  ");
     let width =
         namespaces.iter().map(|counted| counted.namespace.len()).max().unwrap_or_default().max("Namespace".len());
     let bold = Style::new().bold();
-    writeln!(out, "\n{bold}{:<width$}  {}{bold:#}", "Namespace", HEADINGS.join("  "))?;
+    writeln!(out, "\n{bold}{:<width$}  {}{bold:#}", "Namespace", headings)?;
     for counted in &namespaces {
         write!(out, "{:<width$}", counted.namespace)?;
-        for (heading, number) in HEADINGS.iter().zip(counted.numbers()) {
+        for (heading, number) in counted.columns() {
             write!(out, "  {number:>0$}", heading.len())?;
         }
         writeln!(out)?;

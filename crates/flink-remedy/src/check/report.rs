@@ -52,6 +52,13 @@ pub(crate) struct Job {
     pub(crate) plan: Plan,
 }
 
+impl Job {
+    /// Its namespace and name.
+    pub(crate) fn full_name(&self) -> String {
+        format!("{}/{}", self.namespace, self.name)
+    }
+}
+
 /// One rule's finding.
 #[derive(Debug, Serialize)]
 pub(crate) struct Finding {

@@ -26,7 +26,7 @@ pub(super) fn write(jobs: &[Job], errors: usize, is_stock: bool, all: bool, out:
 
 fn write_job(job: &Job, all: bool, out: &mut impl Write) -> io::Result<()> {
     let bold = Style::new().bold();
-    let name = printable(&format!("{}/{}", job.namespace, job.name));
+    let name = printable(&job.full_name());
     let source = printable(&format!("{}:{}", job.source.file, job.source.line));
     writeln!(out, "{bold}{} {name}{bold:#}, Flink {}, {source}", job.kind, job.flink_version)?;
     let shown: Vec<&Finding> = job.findings.iter().filter(|finding| all || matters(finding.verdict)).collect();

@@ -89,8 +89,12 @@ fn notes(job: &Job) -> Vec<String> {
     let asking = job.findings.iter().filter(|finding| !finding.fills.is_empty());
     let rules: Vec<String> = asking.map(|finding| format!("{} {}", finding.code, finding.rule)).collect();
     let mut notes = vec![format!(
-        "{} {}/{}, Flink {}, {}:{}",
-        job.kind, job.namespace, job.name, job.flink_version, job.source.file, job.source.line
+        "{} {}, Flink {}, {}:{}",
+        job.kind,
+        job.full_name(),
+        job.flink_version,
+        job.source.file,
+        job.source.line
     )];
     if !rules.is_empty() {
         notes.push(rules.join(", "));

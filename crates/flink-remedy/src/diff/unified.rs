@@ -30,7 +30,7 @@ pub(super) fn write(job: &Job, object: &Node, notes: &[String], out: &mut impl W
         }
         entries
     })?;
-    let name = printable(&format!("{}/{}", job.namespace, job.name));
+    let name = printable(&job.full_name());
     let diff = TextDiff::from_lines(&before, &after);
     let diff = diff.unified_diff().context_radius(3).header(&name, &format!("{name} (filled)")).to_string();
     for line in harmless(&diff).lines() {

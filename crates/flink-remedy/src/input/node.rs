@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use controller::operator_config::plain_words;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_saphyr::options::NonFiniteFloatPolicy;
@@ -127,13 +128,12 @@ fn options(length: usize) -> Options {
 
 fn broken(error: &serde_saphyr::Error) -> Broken {
     let place = error.location().map(|place| (number(place.line()), number(place.column())));
-    let message = error.without_snippet().to_string();
+    let message = plain_words(error);
     let mut problem = message.as_str();
-    // The place is told by the file's lines, the options are not the user's.
+    // The place is told by the file's lines.
     if let Some((line, column)) = place {
         problem = problem.strip_suffix(&format!(" at line {line}, column {column}")).unwrap_or(problem);
     }
-    problem = problem.strip_suffix(", set DuplicateKeyPolicy in Options if acceptable").unwrap_or(problem);
     problem = problem.strip_suffix("; use Option<String>").unwrap_or(problem);
     Broken { place, problem: problem.to_owned() }
 }

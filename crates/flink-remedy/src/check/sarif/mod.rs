@@ -75,8 +75,8 @@ fn outcome(finding: &Finding, job: &Job, node: &Node, here: Option<&Path>) -> Op
         Verdict::Pass | Verdict::NotApplicable => return None,
     };
     let origin = Origin::of(finding, job, node);
-    let name = format!("{} {}/{}", job.kind, job.namespace, job.name);
-    let object = LogicalLocation { fully_qualified_name: format!("{}/{}", job.namespace, job.name), kind: "resource" };
+    let name = format!("{} {}", job.kind, job.full_name());
+    let object = LogicalLocation { fully_qualified_name: job.full_name(), kind: "resource" };
     // By what the finding is about, not by where it stands: a line above must not make it a new one.
     let fingerprint =
         [job.kind, &job.namespace, &job.name, finding.code, origin.key.as_deref().unwrap_or_default()].join("/");
