@@ -162,7 +162,7 @@ fn judge_directory(is: &str, subject: &Subject, policy: &Policy) -> Judgement {
             if let Some(above) = above_directory(subject).filter(|_| subject.version >= APART) {
                 let renamed = HIGH_AVAILABILITY.key(subject.version);
                 return Judgement::advice(format!(
-                    "{missing}; on Flink 2 the Flink operator refuses it beside {above}, so rename that to {renamed} first"
+                    "{missing}; rename {above} to {renamed} first, the two clash on Flink 2"
                 ));
             }
             match directory_fill(subject, policy) {
@@ -177,4 +177,27 @@ fn directory_fill(subject: &Subject, policy: &Policy) -> Result<Fill, String> {
     let template = policy.storage.high_availability.as_ref();
     let directory = from_template(template, "highAvailability", subject, policy, WRITERS)?;
     Ok(Fill::option(HIGH_AVAILABILITY_DIRECTORY.key(subject.version), directory))
+}
+
+#[cfg(test)]
+mod tests {
+    use flink_conf::{Key, PlatformLayers};
+    use serde_json::json;
+
+    use super::*;
+    use crate::Platform;
+
+    /// The longest of all: a long class, by the layer with the longest name, beside the old name.
+    #[test]
+    fn a_message_is_never_longer_than_a_message_may_be() {
+        let layer = "kubernetes.operator.default-configuration.flink-version.v1_17.high-availability.type";
+        let settings = [(layer, KUBERNETES_FACTORY), ("high-availability", "kubernetes")];
+        let settings = settings.map(|(key, value)| (Key::from(key), value.to_owned()));
+        let platform = Platform { layers: PlatformLayers::new(settings.into()), log_file: None };
+        let deployment = json!({"metadata": {"name": "a", "namespace": "b"}, "spec": {"flinkVersion": "v1_17"}});
+        let subject = Subject::new(&serde_json::from_value(deployment).unwrap(), &platform).unwrap();
+        let judgement = check(&subject, &Policy::default());
+        assert!(judgement.message.contains("rename high-availability to"), "{}", judgement.message);
+        assert!(judgement.message.len() <= 300, "{}: {}", judgement.message.len(), judgement.message);
+    }
 }
