@@ -64,9 +64,14 @@ fn controlplane_key() -> String {
     hash.update(include_bytes!("../controlplane/go.mod"));
     hash.update(include_bytes!("../controlplane/go.sum"));
     hash.update(include_bytes!("../controlplane/build.flags"));
-    hash.finalize().iter().take(8).fold(String::new(), |mut key, byte| {
-        write!(key, "{byte:02x}").expect("a String takes any text");
-        key
+    hex(&hash.finalize()[..8])
+}
+
+/// Bytes as digits, two for each.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").expect("a String takes any text");
+        text
     })
 }
 

@@ -21,7 +21,9 @@ pub mod artifacts;
 pub mod audit;
 pub mod crds;
 pub mod flink_dist;
+mod flink_operator;
 mod identity;
+pub mod job_managers;
 pub mod launch;
 pub mod objects;
 mod operator;
@@ -34,6 +36,8 @@ mod wait;
 
 pub use audit::{AuditEntry, AuditLog, Mark};
 pub use crds::Crds;
+pub use flink_operator::FlinkOperator;
+pub use job_managers::{Fault, Incarnation, JobManagers};
 pub use objects::{apply, apply_yaml, flink_deployments, flink_session_jobs, patch_status};
 pub use operator::{Operator, OperatorOptions, binary};
 pub use plane::{ControlPlane, KubectlOutput};

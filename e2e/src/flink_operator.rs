@@ -1,0 +1,109 @@
+//! The real Flink Kubernetes Operator, as a process of the test's on a control plane without nodes.
+
+use std::fs::{self, File};
+use std::path::PathBuf;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use sha2::{Digest as _, Sha256};
+
+use crate::artifacts::{cache, hex};
+use crate::flink_dist::jdk;
+use crate::job_managers::JobManagers;
+use crate::plane::ControlPlane;
+
+/// Of the reconciler: without delays that are meant for a busy cluster. A new Deployment must not meet the old one on its
+/// way out, so that deletion is in the background: in the foreground it waits for pods, which here nobody ends.
+const SETTINGS: &str = "\
+kubernetes.operator.reconcile.interval: 3 s
+kubernetes.operator.observer.progress-check.interval: 500 ms
+kubernetes.operator.observer.rest-ready.delay: 500 ms
+kubernetes.operator.jm-deployment.startup.probe.enabled: false
+kubernetes.operator.resource.lifecycle.metrics.enabled: false
+kubernetes.operator.health.probe.enabled: false
+kubernetes.operator.reconcile.parallelism: 20
+kubernetes.operator.rate-limiter.limit: 0
+kubernetes.operator.resource.deletion.propagation: Background
+";
+
+const LOG: &str = "\
+rootLogger.level = INFO
+rootLogger.appenderRef.console.ref = ConsoleAppender
+appender.console.name = ConsoleAppender
+appender.console.type = CONSOLE
+appender.console.layout.type = PatternLayout
+appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
+";
+
+/// A running Flink operator; it ends with this value or with the test's process.
+#[derive(Debug)]
+pub struct FlinkOperator {
+    held: Mutex<(Child, Option<ChildStdin>)>,
+    folder: PathBuf,
+}
+
+impl FlinkOperator {
+    /// Starts it as the control plane's admin, for all namespaces.
+    ///
+    /// # Panics
+    /// When it has not been fetched: run `make fko` first.
+    pub fn start(plane: &ControlPlane, job_managers: &JobManagers) -> Self {
+        let folder = plane.dir().join("flink-operator");
+        fs::create_dir_all(&folder).expect("the folder is writable");
+        fs::write(folder.join("flink-conf.yaml"), SETTINGS).expect("the folder is writable");
+        fs::write(folder.join("log4j-console.properties"), LOG).expect("the folder is writable");
+        let log = File::create(folder.join("log")).expect("the folder is writable");
+        let mut child = Command::new("sh")
+            // It ends when nobody holds the pipe any more: with the test's process, however that ends.
+            .args(["-c", "\"$@\" & cat >/dev/null; kill -KILL $!; wait $!", "sh"])
+            .arg(jdk("java"))
+            .args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-cp", &class_path()])
+            .arg(format!("-Djdk.net.hosts.file={}", job_managers.hosts().display()))
+            .arg(format!("-Dlog4j.configurationFile={}", folder.join("log4j-console.properties").display()))
+            .arg("org.apache.flink.kubernetes.operator.FlinkOperator")
+            .env("KUBECONFIG", plane.kubeconfig())
+            .env("FLINK_CONF_DIR", &folder)
+            .env("FLINK_PLUGINS_DIR", folder.join("plugins"))
+            .env("OPERATOR_NAMESPACE", "flink-operator")
+            .env("OPERATOR_NAME", "flink-kubernetes-operator")
+            // Outside a pod it would look for every JobManager at localhost.
+            .env("KUBERNETES_SERVICE_HOST", "127.0.0.1")
+            .env("KUBERNETES_SERVICE_PORT", "1")
+            .stdin(Stdio::piped())
+            .stdout(log.try_clone().expect("a second handle"))
+            .stderr(log)
+            .spawn()
+            .expect("a shell starts");
+        let hold = child.stdin.take();
+        Self { held: Mutex::new((child, hold)), folder }
+    }
+
+    /// The folder with its configuration, as `flink-remedy run --operator-config` reads it.
+    pub fn configuration(&self) -> String {
+        self.folder.display().to_string()
+    }
+
+    /// What it has written so far.
+    pub fn logs(&self) -> String {
+        String::from_utf8_lossy(&fs::read(self.folder.join("log")).unwrap_or_default()).into_owned()
+    }
+
+    /// SIGKILL; returns when the process has ended.
+    pub fn kill9(&self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.1 = None;
+        held.0.wait().expect("a child can be waited for");
+    }
+}
+
+impl Drop for FlinkOperator {
+    fn drop(&mut self) {
+        self.kill9();
+    }
+}
+
+fn class_path() -> String {
+    let key = hex(&Sha256::digest(include_bytes!("../flink/fko/pom.xml"))[..8]);
+    let file = cache().expect("a cache").join("fko").join(format!("{key}.classpath"));
+    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}; run `make fko` first", file.display()))
+}

@@ -1,0 +1,99 @@
+//! Many jobs that need a restart: one at a time, whatever happens to our operator meanwhile.
+
+use std::collections::BTreeMap;
+
+use crate::support::{OPERATOR, Scene};
+use e2e::{AuditEntry, Operator, await_condition};
+
+use crate::ground::{Ground, PATIENCE, ground, job};
+
+const JOBS: usize = 4;
+
+fn names() -> Vec<String> {
+    (0..JOBS).map(|number| format!("j{number}")).collect()
+}
+
+async fn stable_jobs(ground: &Ground, prefix: &str) -> Scene {
+    let scene = ground.scene(prefix).await;
+    for name in names() {
+        ground.create(&scene, job(&name)).await;
+    }
+    for name in names() {
+        ground.stable(&scene, &name).await;
+    }
+    scene
+}
+
+/// The most jobs that were at the same time between our patch and the Flink operator's word that they are stable again.
+fn most_in_flight(entries: &[AuditEntry]) -> usize {
+    // A job in flight, and whether the Flink operator has begun with it.
+    let mut in_flight: BTreeMap<&str, bool> = BTreeMap::new();
+    let mut most = 0;
+    for entry in entries.iter().filter(|entry| entry.resource == "flinkdeployments" && entry.code < 300) {
+        if entry.is_write() && entry.acting_user() == OPERATOR {
+            in_flight.insert(&entry.name, false);
+        } else if entry.is_write() && entry.subresource == "status" {
+            let lifecycle = entry.request_object.pointer("/status/lifecycleState").and_then(|state| state.as_str());
+            match (lifecycle, in_flight.get_mut(entry.name.as_str())) {
+                (Some("STABLE"), Some(true)) => drop(in_flight.remove(entry.name.as_str())),
+                (Some("UPGRADING"), Some(begun)) => *begun = true,
+                _ => {}
+            }
+        }
+        most = most.max(in_flight.len());
+    }
+    assert!(in_flight.is_empty(), "never seen to be stable again: {in_flight:?}");
+    most
+}
+
+/// That every job has been restarted once, and one at a time.
+async fn assert_all_restarted_once(ground: &Ground, scene: &Scene) {
+    for name in names() {
+        scene.filled(&name).await;
+        ground.stable(scene, &name).await;
+        assert_eq!(ground.incarnations(scene, &name).len(), 2, "{name}");
+    }
+    assert_eq!(scene.patches().len(), JOBS, "{:#?}", scene.patches());
+    assert_eq!(most_in_flight(&scene.audited()), 1);
+}
+
+/// Returns when that many jobs have our values.
+async fn patched(scene: &Scene, jobs: usize) {
+    await_condition(&format!("{jobs} patched jobs"), PATIENCE, async || {
+        let patches = scene.patches().len();
+        if patches >= jobs { Ok(()) } else { Err(patches) }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn jobs_restart_one_at_a_time() {
+    let ground = ground().await;
+    let scene = stable_jobs(ground, "rollout").await;
+    let _operator = ground.start(&scene).await;
+    assert_all_restarted_once(ground, &scene).await;
+}
+
+#[tokio::test]
+async fn an_operator_killed_in_mid_flight_is_followed_by_one_that_continues() {
+    let ground = ground().await;
+    let scene = stable_jobs(ground, "killed").await;
+    let mut operator = ground.start(&scene).await;
+    for jobs in 1..JOBS {
+        patched(&scene, jobs).await;
+        operator.kill9();
+        operator = ground.start(&scene).await;
+    }
+    assert_all_restarted_once(ground, &scene).await;
+}
+
+#[tokio::test]
+async fn a_second_replica_takes_over_in_mid_flight() {
+    let ground = ground().await;
+    let scene = stable_jobs(ground, "replicas").await;
+    let options = ground.options(&scene).await;
+    let (first, _second) = (Operator::start(&options), Operator::start(&options));
+    patched(&scene, 1).await;
+    first.kill9();
+    assert_all_restarted_once(ground, &scene).await;
+}
