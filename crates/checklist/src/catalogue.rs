@@ -2,15 +2,22 @@ use crate::{Rule, rules};
 
 /// Every rule, in the order of the documentation and of every report.
 pub static RULES: &[&Rule] = &[
+    &rules::IMPLICIT_OPERATOR_UIDS,
+    &rules::IMPLICIT_MAX_PARALLELISM,
+    &rules::UNSUITABLE_STATE_BACKEND,
     &rules::NO_CHECKPOINT_INTERVAL,
     &rules::NO_DURABLE_CHECKPOINT_STORAGE,
     &rules::ROCKSDB_FULL_CHECKPOINTS,
     &rules::CHECKPOINTS_NOT_RETAINED,
     &rules::NO_JOB_MANAGER_HA,
     &rules::NO_RESTART_BACKOFF,
+    &rules::FULL_FAILOVER,
     &rules::MANAGED_MEMORY_TOO_SMALL,
     &rules::NO_METRICS_REPORTER,
+    &rules::NO_ALERTS,
     &rules::LOG_LEVEL_NOT_INFO,
+    &rules::REST_API_EXPOSED,
+    &rules::NO_TLS,
 ];
 
 /// The rule with this code or name.

@@ -36,5 +36,5 @@ pub use policy::{Mode, Policy};
 pub use rule::{Check, Fill, Judgement, Rule, Scope, Verdict, Writes};
 pub use situation::Situation;
 pub use subject::{Cluster, Kind, Subject, SubjectError};
-pub use surroundings::Surroundings;
+pub use surroundings::{Neighbours, Surroundings};
 pub use target::{Disruption, Target};

@@ -44,7 +44,7 @@ pub struct Plan {
     /// Values of ours that leave: the owner sets the option in another spelling, or they would stop the job on
     /// Flink 2 beside another key.
     pub leaving: BTreeSet<Target>,
-    /// Fills that FKO would refuse or die of, with the reason.
+    /// Fills that FKO would refuse or die of, with the reason, by code.
     pub refused: Vec<(&'static str, String)>,
     /// When.
     pub timing: Timing,
@@ -147,7 +147,7 @@ fn propose(
         hash: hash(&closure.fills, &leaving),
         fills: closure.fills,
         leaving,
-        refused: closure.refused,
+        refused: closure.refused.into_iter().collect(),
         timing: Timing::Nothing,
         approved: false,
         restarts: false,
@@ -221,7 +221,8 @@ fn respelled(leaving: &Leaving, subject: &Subject, holdings: &Holdings) -> BTree
 /// The fills of a set of rules, merged to a fixpoint.
 struct Closure {
     fills: BTreeMap<Target, PlannedFill>,
-    refused: Vec<(&'static str, String)>,
+    /// By code: in which round a fill is refused depends on what else is filled, and must not show.
+    refused: BTreeMap<&'static str, String>,
     /// With all fills so far.
     subject: Subject,
 }
@@ -238,7 +239,7 @@ impl Closure {
         for (target, fill) in &respelled {
             subject.fill(&Fill { target: target.clone(), value: fill.value.clone() });
         }
-        let mut closure = Self { fills: respelled, refused: Vec::new(), subject };
+        let mut closure = Self { fills: respelled, refused: BTreeMap::new(), subject };
         // Every round but the last adds the fills of a rule that had none before.
         for _ in 0..=rules.len() {
             let before = closure.fills.len();
@@ -258,9 +259,7 @@ impl Closure {
     fn add(&mut self, rule: &'static Rule, fills: Vec<Fill>) {
         let absent: Vec<Fill> = fills.into_iter().filter(|fill| !self.subject.has(&fill.target)).collect();
         if let Some(reason) = absent.iter().find_map(|fill| refusal(fill, &self.subject)) {
-            if !self.refused.iter().any(|(code, _)| *code == rule.code) {
-                self.refused.push((rule.code, reason));
-            }
+            self.refused.entry(rule.code).or_insert(reason);
             return;
         }
         for fill in absent {

@@ -1,3 +1,12 @@
+//! What a cluster shows around a job.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use crate::Subject;
+
 /// What the cluster shows around a job. `None` means that nobody looked, or that we may not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Surroundings {
@@ -6,4 +15,224 @@ pub struct Surroundings {
     /// Names of the `PrometheusRule`s that alert on the checklist's metrics; `None` also where the cluster has no
     /// such kind.
     pub alerts: Option<Vec<String>>,
+}
+
+/// Metrics of the checklist, as every reporter for Prometheus ends their names.
+const ALERTED: &[&str] =
+    &["numberOfFailedCheckpoints", "lastCheckpointDuration", "outPoolUsage", "numRecordsInPerSecond"];
+
+/// What stands around the jobs of a cluster.
+#[derive(Clone, Debug, Default)]
+pub struct Neighbours {
+    network_policies: Option<Vec<NetworkPolicy>>,
+    alerts: Option<Vec<String>>,
+}
+
+impl Neighbours {
+    /// Reads the `NetworkPolicy`s and `PrometheusRule`s that could be listed, each as the API server gives it. What has
+    /// not the shape of its kind restricts and alerts on nothing.
+    pub fn new(network_policies: Option<&[Value]>, prometheus_rules: Option<&[Value]>) -> Self {
+        let read =
+            |policies: &[Value]| policies.iter().filter_map(|policy| NetworkPolicy::deserialize(policy).ok()).collect();
+        let alerting = |rules: &[Value]| rules.iter().filter(|rule| alerts(rule)).map(full_name).collect();
+        Self { network_policies: network_policies.map(read), alerts: prometheus_rules.map(alerting) }
+    }
+
+    /// What of it concerns this job.
+    pub fn of(&self, subject: &Subject) -> Surroundings {
+        let labels = job_manager_labels(subject);
+        let restricting = |policies: &Vec<NetworkPolicy>| {
+            let concerns = |policy: &&NetworkPolicy| {
+                policy.metadata.namespace == subject.namespace && policy.spec.restricts_ingress(&labels)
+            };
+            policies.iter().filter(concerns).map(|policy| policy.metadata.name.clone()).collect()
+        };
+        Surroundings { network_policies: self.network_policies.as_ref().map(restricting), alerts: self.alerts.clone() }
+    }
+}
+
+/// The labels of a `JobManager`'s pods: those of Flink (`KubernetesUtils.getJobManagerSelectors`) over those of the owner.
+fn job_manager_labels(subject: &Subject) -> BTreeMap<String, String> {
+    let cluster = &subject.cluster;
+    let templates = [cluster.pod_template.as_ref(), cluster.job_manager.pod_template.as_ref()];
+    let of_template = templates.into_iter().flatten().filter_map(|template| template.metadata.as_ref()?.labels.clone());
+    let mut labels: BTreeMap<String, String> = of_template.flatten().collect();
+    let configured = subject.conf.get("kubernetes.jobmanager.labels").map_or("", |setting| &setting.value);
+    let pairs = configured.split(',').filter_map(|pair| pair.split_once(':'));
+    labels.extend(pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())));
+    let mode = if cluster.mode.as_deref() == Some("standalone") { "standalone" } else { "native" };
+    labels.extend([
+        ("app".to_owned(), subject.name.clone()),
+        ("component".to_owned(), "jobmanager".to_owned()),
+        ("type".to_owned(), format!("flink-{mode}-kubernetes")),
+    ]);
+    labels
+}
+
+fn full_name(object: &Value) -> String {
+    let text = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+    format!("{}/{}", text("namespace"), text("name"))
+}
+
+fn alerts(prometheus_rule: &Value) -> bool {
+    let groups = prometheus_rule["spec"]["groups"].as_array().into_iter().flatten();
+    let mut rules = groups.filter_map(|group| group["rules"].as_array()).flatten();
+    rules.any(|rule| {
+        let expression = rule["expr"].as_str().unwrap_or_default();
+        rule["alert"].is_string() && ALERTED.iter().any(|metric| expression.contains(metric))
+    })
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct NetworkPolicy {
+    metadata: Metadata,
+    spec: NetworkPolicySpec,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    namespace: String,
+    #[serde(default)]
+    name: String,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NetworkPolicySpec {
+    #[serde(default)]
+    pod_selector: LabelSelector,
+    policy_types: Option<Vec<String>>,
+    #[serde(default)]
+    ingress: Vec<IngressRule>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct IngressRule {
+    from: Option<Vec<Value>>,
+    ports: Option<Vec<Value>>,
+}
+
+impl NetworkPolicySpec {
+    /// Whether it keeps anything away from pods with these labels. Without `policyTypes` a policy is one of ingress.
+    fn restricts_ingress(&self, labels: &BTreeMap<String, String>) -> bool {
+        let is_of_ingress = self.policy_types.as_ref().is_none_or(|types| types.iter().any(|of| of == "Ingress"));
+        let is_empty = |list: &Option<Vec<Value>>| list.as_ref().is_none_or(Vec::is_empty);
+        let lets_all_in = self.ingress.iter().any(|rule| is_empty(&rule.from) && is_empty(&rule.ports));
+        is_of_ingress && !lets_all_in && self.pod_selector.selects(labels)
+    }
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+struct LabelSelector {
+    match_labels: BTreeMap<String, String>,
+    match_expressions: Vec<Requirement>,
+}
+
+#[derive(Clone, Debug, Deserialize)]
+struct Requirement {
+    key: String,
+    operator: Operator,
+    #[serde(default)]
+    values: Vec<String>,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+enum Operator {
+    In,
+    NotIn,
+    Exists,
+    DoesNotExist,
+}
+
+impl LabelSelector {
+    /// An empty one selects everything.
+    fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
+            && self.match_expressions.iter().all(|requirement| requirement.holds(labels))
+    }
+}
+
+impl Requirement {
+    /// As Kubernetes has it: `NotIn` holds for a label that is not there.
+    fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
+        let value = labels.get(&self.key);
+        let is_listed = value.is_some_and(|value| self.values.contains(value));
+        match self.operator {
+            Operator::In => is_listed,
+            Operator::NotIn => !is_listed,
+            Operator::Exists => value.is_some(),
+            Operator::DoesNotExist => value.is_none(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::Platform;
+
+    fn subject() -> Subject {
+        let deployment = json!({"metadata": {"name": "orders", "namespace": "shop"}, "spec": {
+            "flinkVersion": "v1_20",
+            "flinkConfiguration": {"kubernetes.jobmanager.labels": "tier:gold,team:web"},
+            "podTemplate": {"metadata": {"labels": {"team": "shop", "app": "mine"}}},
+        }});
+        Subject::new(&serde_json::from_value(deployment).unwrap(), &Platform::stock()).unwrap()
+    }
+
+    fn restricting(namespace: &str, spec: &Value) -> Vec<String> {
+        let policy = json!({"metadata": {"name": "p", "namespace": namespace}, "spec": spec});
+        Neighbours::new(Some(&[policy]), None).of(&subject()).network_policies.unwrap()
+    }
+
+    #[test]
+    fn a_policy_counts_if_it_keeps_something_away_from_the_job_manager() {
+        let of = |selector: Value| restricting("shop", &json!({"podSelector": selector}));
+        for selector in [
+            json!({}),
+            json!({"matchLabels": {"app": "orders", "component": "jobmanager", "tier": "gold"}}),
+            json!({"matchExpressions": [{"key": "type", "operator": "In", "values": ["a", "flink-native-kubernetes"]}]}),
+            json!({"matchExpressions": [{"key": "zone", "operator": "NotIn", "values": ["a"]}]}),
+            json!({"matchExpressions": [{"key": "team", "operator": "Exists"}, {"key": "zone", "operator": "DoesNotExist"}]}),
+        ] {
+            assert_eq!(of(selector.clone()), ["p"], "{selector}");
+        }
+        for selector in [
+            json!({"matchLabels": {"component": "taskmanager"}}),
+            json!({"matchLabels": {"app": "mine"}}),
+            json!({"matchExpressions": [{"key": "app", "operator": "NotIn", "values": ["orders"]}]}),
+            json!({"matchExpressions": [{"key": "app", "operator": "DoesNotExist"}]}),
+            json!({"matchExpressions": [{"key": "app", "operator": "Sounds", "values": ["like"]}]}),
+        ] {
+            assert!(of(selector.clone()).is_empty(), "{selector}");
+        }
+    }
+
+    #[test]
+    fn a_policy_of_egress_one_that_lets_all_in_and_one_of_another_namespace_do_not() {
+        assert!(restricting("bank", &json!({"podSelector": {}})).is_empty());
+        assert!(restricting("shop", &json!({"podSelector": {}, "policyTypes": ["Egress"]})).is_empty());
+        assert!(restricting("shop", &json!({"podSelector": {}, "ingress": [{"ports": [{"port": 1}]}, {}]})).is_empty());
+        assert_eq!(restricting("shop", &json!({"podSelector": {}, "ingress": [{"ports": [{"port": 1}]}]})), ["p"]);
+    }
+
+    #[test]
+    fn a_rule_counts_if_it_alerts_on_a_metric_of_the_checklist() {
+        let rule =
+            |rule: Value| json!({"metadata": {"name": "r", "namespace": "m"}, "spec": {"groups": [{"rules": [rule]}]}});
+        let expression = "increase(flink_jobmanager_job_numberOfFailedCheckpoints[10m]) > 2";
+        let alerts = |rules: &[Value]| Neighbours::new(None, Some(rules)).of(&subject()).alerts.unwrap();
+        assert_eq!(alerts(&[rule(json!({"alert": "A", "expr": expression}))]), ["m/r"]);
+        assert!(alerts(&[rule(json!({"record": "a", "expr": expression}))]).is_empty());
+        assert!(alerts(&[rule(json!({"alert": "A", "expr": "up == 0"})), json!(1)]).is_empty());
+    }
+
+    #[test]
+    fn what_nobody_listed_stays_unknown() {
+        assert_eq!(Neighbours::new(None, None).of(&subject()), Surroundings::default());
+    }
 }

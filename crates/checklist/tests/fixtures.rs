@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 
 use checklist::policy::PolicyDocument;
 use checklist::{
-    Check, Finding, Holdings, Obedience, Plan, Platform, Policy, RULES, Rule, Situation, Subject, Target, Verdict,
-    evaluate, plan,
+    Check, Finding, Holdings, Obedience, Plan, Platform, Policy, RULES, Rule, Situation, Subject, Surroundings, Target,
+    Verdict, evaluate, plan,
 };
 use flink_api::{FlinkDeployment, FlinkSessionJob};
 use flink_conf::{PlatformLayers, flatten, parse_flat_file};
@@ -29,6 +29,7 @@ struct Fixture {
     policy: Option<String>,
     platform: Platform,
     session_cluster: Option<FlinkDeployment>,
+    surroundings: Surroundings,
     object: Value,
 }
 
@@ -47,6 +48,10 @@ impl Fixture {
             platform: operator_config.as_deref().map_or_else(Platform::stock, |name| platform(rule, name)),
             operator_config,
             policy: header("policy"),
+            surroundings: Surroundings {
+                network_policies: header("network-policies").as_deref().map(names),
+                alerts: header("alerts").as_deref().map(names),
+            },
             session_cluster: header("session-cluster").map(|name| document(SESSION_CLUSTERS, &name)),
             object: serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
         }
@@ -72,7 +77,8 @@ impl Fixture {
             }
             None => Subject::new(&self.deployment(), &self.platform),
         };
-        subject.unwrap_or_else(|error| panic!("{}: {error}", self.name()))
+        let subject = subject.unwrap_or_else(|error| panic!("{}: {error}", self.name()));
+        Subject { surroundings: self.surroundings.clone(), ..subject }
     }
 
     fn findings(&self) -> Vec<Finding> {
@@ -90,6 +96,11 @@ impl Fixture {
 fn header(text: &str, key: &str) -> Option<String> {
     let mut comments = text.lines().map_while(|line| line.strip_prefix("# "));
     comments.find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).map(|name| name.trim().to_owned())
+}
+
+/// The names of a list such as `a, b`; `none` is an empty one.
+fn names(text: &str) -> Vec<String> {
+    text.split(',').map(|name| name.trim().to_owned()).filter(|name| name != "none").collect()
 }
 
 /// A document that fixtures share.

@@ -55,7 +55,8 @@ pub struct JobSpec {
     /// How FKO replaces a running job.
     #[serde(default)]
     pub upgrade_mode: UpgradeMode,
-    /// The job's parallelism; 1 where it is absent (FKO: `JobSpec.parallelism`).
+    /// The job's parallelism. FKO refuses an application without one, unless it has `taskManager.replicas`, whose slots
+    /// then are the parallelism (`FlinkConfigBuilder.getParallelism`).
     pub parallelism: Option<i64>,
     /// Main class; absent where the jar names it.
     pub entry_class: Option<String>,

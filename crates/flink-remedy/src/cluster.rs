@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use checklist::Platform;
+use checklist::{Neighbours, Platform};
 use controller::operator_config::{Source, platform_from_files};
 use flink_api::{GROUP, VERSION};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
@@ -26,8 +26,10 @@ pub(crate) struct Selection {
 /// What a cluster shows.
 #[derive(Debug)]
 pub(crate) struct Found {
-    /// Jobs, Namespaces and what else stands around jobs, as the server gives them.
+    /// Jobs and Namespaces, as the server gives them.
     pub(crate) objects: Vec<Value>,
+    /// What else stands around jobs.
+    pub(crate) neighbours: Neighbours,
     /// Session clusters of selected session jobs that are not selected themselves.
     pub(crate) session_clusters: Vec<Value>,
     /// What FKO gives to jobs, or why it cannot be read.
@@ -61,12 +63,32 @@ pub(crate) enum ClusterError {
 /// Kinds with jobs in them. Only the first must be there.
 const JOBS: &[&str] = &["FlinkDeployment", "FlinkSessionJob", "FlinkBlueGreenDeployment"];
 
-/// What stands around jobs: group, version, kind, and what is not seen without it.
-const AROUND: &[(&str, &str, &str, &str)] = &[
-    ("", "v1", "Namespace", "opt-outs and modes set on namespaces are not seen"),
-    ("networking.k8s.io", "v1", "NetworkPolicy", "SEC001 cannot tell who reaches the REST port"),
-    ("monitoring.coreos.com", "v1", "PrometheusRule", "MET002 cannot tell which alerts there are"),
-];
+/// A kind of what stands around jobs.
+struct Around {
+    group: &'static str,
+    version: &'static str,
+    kind: &'static str,
+    /// What is not seen without it.
+    unseen: &'static str,
+}
+
+const NAMESPACES: Around =
+    Around { group: "", version: "v1", kind: "Namespace", unseen: "opt-outs and modes set on namespaces are not seen" };
+const NETWORK_POLICIES: Around = Around {
+    group: "networking.k8s.io",
+    version: "v1",
+    kind: "NetworkPolicy",
+    unseen: "SEC001 cannot tell who reaches the REST port",
+};
+const PROMETHEUS_RULES: Around = Around {
+    group: "monitoring.coreos.com",
+    version: "v1",
+    kind: "PrometheusRule",
+    unseen: "MET002 cannot tell which alerts there are",
+};
+
+/// Kinds that concern the jobs of a namespace wherever they are.
+const EVERYWHERE: &[&str] = &[NAMESPACES.kind, PROMETHEUS_RULES.kind];
 
 /// Reads the selected jobs and what stands around them.
 ///
@@ -88,7 +110,13 @@ struct Reader<'a> {
 impl Reader<'_> {
     async fn read(&self, operator_config: &Source) -> Result<Found, ClusterError> {
         let platform = self.platform(operator_config).await;
-        let mut found = Found { objects: Vec::new(), session_clusters: Vec::new(), platform, unseen: Vec::new() };
+        let mut found = Found {
+            objects: Vec::new(),
+            neighbours: Neighbours::default(),
+            session_clusters: Vec::new(),
+            platform,
+            unseen: Vec::new(),
+        };
         for (rank, kind) in JOBS.iter().enumerate() {
             let labels = self.selection.labels.as_deref();
             match self.list(GROUP, VERSION, kind, labels).await {
@@ -101,22 +129,32 @@ impl Reader<'_> {
                 Err(error) => return Err(ClusterError::List { what: format!("{kind}s"), source: Box::new(error) }),
             }
         }
-        for (group, version, kind, meaning) in AROUND {
-            match self.list(group, version, kind, None).await {
-                Ok(objects) => found.objects.extend(objects),
-                Err(error) if is(&error, 404) => {}
-                Err(error) => found.unseen.push(format!("{kind} cannot be listed ({}): {meaning}", said(&error))),
-            }
-        }
+        found.objects.extend(self.around(&NAMESPACES, &mut found.unseen).await.into_iter().flatten());
+        let network_policies = self.around(&NETWORK_POLICIES, &mut found.unseen).await;
+        let prometheus_rules = self.around(&PROMETHEUS_RULES, &mut found.unseen).await;
+        found.neighbours = Neighbours::new(network_policies.as_deref(), prometheus_rules.as_deref());
         found.session_clusters = self.session_clusters(&found.objects).await?;
         Ok(found)
+    }
+
+    /// All objects of a kind around jobs; `None` where the cluster has no such kind or does not tell.
+    async fn around(&self, around: &Around, unseen: &mut Vec<String>) -> Option<Vec<Value>> {
+        let Around { group, version, kind, unseen: meaning } = around;
+        match self.list(group, version, kind, None).await {
+            Ok(objects) => return Some(objects),
+            Err(error) if is(&error, 404) => {}
+            Err(error) => unseen.push(format!("{kind} cannot be listed ({}): {meaning}", said(&error))),
+        }
+        None
     }
 
     /// All objects of a kind, page by page.
     async fn list(&self, group: &str, version: &str, kind: &str, labels: Option<&str>) -> kube::Result<Vec<Value>> {
         let resource = ApiResource::from_gvk(&GroupVersionKind::gvk(group, version, kind));
         let api: Api<DynamicObject> = match &self.selection.namespace {
-            Some(namespace) if kind != "Namespace" => Api::namespaced_with(self.client.clone(), namespace, &resource),
+            Some(namespace) if !EVERYWHERE.contains(&kind) => {
+                Api::namespaced_with(self.client.clone(), namespace, &resource)
+            }
             _ => Api::all_with(self.client.clone(), &resource),
         };
         let mut objects = Vec::new();

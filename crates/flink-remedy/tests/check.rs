@@ -19,7 +19,8 @@ fn settled() -> String {
     deployment(
         "settled",
         "v1_17",
-        "flinkConfiguration:\n    state.backend.type: hashmap\n    taskmanager.memory.process.size: 4g\n    taskmanager.memory.managed.fraction: 0\n    metrics.reporter.x.factory.class: X\n    \
+        "flinkConfiguration:\n    pipeline.auto-generate-uids: false\n    pipeline.max-parallelism: 128\n    \
+         state.backend.type: hashmap\n    taskmanager.memory.process.size: 4g\n    taskmanager.memory.managed.fraction: 0\n    metrics.reporter.x.factory.class: X\n    \
          execution.checkpointing.interval: 1 min\n    restart-strategy.type: exponential-delay\n    \
          state.checkpoints.dir: s3://acme/checkpoints\n    high-availability.type: kubernetes\n    \
          high-availability.storageDir: s3://acme/ha\n  \

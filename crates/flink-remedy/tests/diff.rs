@@ -59,7 +59,7 @@ fn the_patched_manifest_has_no_gap_and_every_value_of_its_owner() {
         running,
     ]
     .map(|manifest| manifest.replace("  name:", "  namespace: shop\n  name:"));
-    let ran = diff(&["-", "-o", "patch"], &stream.join("---\n"));
+    let ran = diff(&["-", "-o", "patch", "--new-jobs"], &stream.join("---\n"));
     assert_eq!((ran.code, ran.err.as_str()), (1, ""));
     let patches = documents(&ran.out);
     assert_eq!(patches.len(), stream.len());
@@ -91,7 +91,8 @@ fn the_patched_manifest_has_no_gap_and_every_value_of_its_owner() {
 
 #[test]
 fn a_patch_holds_flat_quoted_values_of_the_fills_alone() {
-    let ran = diff(&["-", "-o", "patch", "--operator-config", "none"], &deployment("app", "v1_17", NESTED));
+    let ran =
+        diff(&["-", "-o", "patch", "--new-jobs", "--operator-config", "none"], &deployment("app", "v1_17", NESTED));
     assert!(ran.out.contains("\n    state.backend.incremental: \"true\"\n"), "{}", ran.out);
     assert!(
         !ran.out.contains("hunter2") && !ran.out.contains("namespace:") && !ran.out.contains("team"),
@@ -118,10 +119,11 @@ fn the_diff_adds_lines_below_the_owners_own_and_masks_secrets() {
     assert_eq!(body[0], "# FlinkDeployment default/app, Flink v1_17, <stdin>:1");
     assert!(body[1].starts_with("# CKP003 rocksdb-full-checkpoints, "), "{}", ran.out);
     assert_eq!(body[2], "# In the cluster: fill now: the job is not deployed yet, so it costs no restart");
-    assert_eq!(body[3..5], ["--- default/app", "+++ default/app (filled)"]);
+    let left_out = "# Not shown, for a job that never ran only: JOB002 implicit-max-parallelism; --new-jobs adds it";
+    assert_eq!(body[3..6], [left_out, "--- default/app", "+++ default/app (filled)"]);
     assert!(body.contains(&"+    state.backend.incremental: 'true'"), "{}", ran.out);
     assert!(body.contains(&"         team: shop"), "{}", ran.out);
-    assert!(!body[5..].iter().any(|line| line.starts_with('-')), "{}", ran.out);
+    assert!(!body[6..].iter().any(|line| line.starts_with('-')), "{}", ran.out);
     assert!(!ran.out.contains("hunter2") && ran.out.contains("secret-key: '******'"), "{}", ran.out);
 }
 

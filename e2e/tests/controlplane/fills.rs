@@ -58,7 +58,7 @@ impl Case {
     fn filled(&self, before: &Value) -> Value {
         let mut spec = before["spec"].clone();
         let fills = merged(&merged(&reporter(), &backoff(self.strategy)), &json!({ self.incremental: "true" }));
-        spec["flinkConfiguration"] = merged(&self.conf, &fills);
+        spec["flinkConfiguration"] = merged(&spec["flinkConfiguration"], &fills);
         spec["logConfiguration"] = quiet_log(self.pekko);
         spec["podTemplate"] = scraped();
         spec
@@ -145,11 +145,15 @@ fn one_gap_each(scene: &Scene) -> Vec<(&'static str, Value, Value)> {
         job("rst001", &without("restart-strategy.type", &json!({ "execution.checkpointing.interval": "1 min" })));
     let met001 = job("met001", &without("metrics.reporter.slf4j.factory.class", &json!({})));
     let log001 = scene.manifest("log001", "v1_18", &bare);
+    let mut job002 = job("job002", &bare);
+    job002["spec"]["flinkConfiguration"].as_object_mut().expect("a map").remove("pipeline.max-parallelism");
+    job002["spec"]["job"]["parallelism"] = json!(60);
     let mut scraping = met001.clone();
     scraping["spec"]["podTemplate"] = scraped();
     let mut logging = log001.clone();
     logging["spec"]["logConfiguration"] = quiet_log(true);
     vec![
+        ("job002", job002.clone(), filled(job002, &json!({ "pipeline.max-parallelism": "512" }))),
         ("ckp003", ckp003.clone(), filled(ckp003, &json!({ "state.backend.incremental": "true" }))),
         ("rst001", rst001.clone(), filled(rst001, &backoff("restart-strategy.type"))),
         ("met001", met001, filled(scraping, &reporter())),

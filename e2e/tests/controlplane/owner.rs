@@ -24,6 +24,11 @@ pub(crate) fn merged(one: &Value, other: &Value) -> Value {
     all
 }
 
+/// What a job has to choose before its first start, so that nobody has to be told.
+fn chosen() -> Value {
+    json!({ "pipeline.max-parallelism": "128", "pipeline.auto-generate-uids": "false" })
+}
+
 /// Configuration upon which only the rules that `more` concerns have anything to say.
 pub(crate) fn settled(more: &Value) -> Value {
     let conf = json!({
@@ -35,7 +40,7 @@ pub(crate) fn settled(more: &Value) -> Value {
         "high-availability.type": "kubernetes",
         "high-availability.storageDir": "s3://state/ha",
     });
-    merged(&conf, more)
+    merged(&merged(&conf, &chosen()), more)
 }
 
 /// The job with a log file of its own, at the right level.
@@ -78,12 +83,12 @@ pub(crate) fn owned_by(job: &DynamicObject, manager: &str) -> Vec<String> {
 }
 
 impl Scene {
-    /// A job of this namespace with this version and configuration, upgrade mode savepoint.
+    /// A job of this namespace with this version and, beside what is [`chosen`], this configuration; upgrade mode savepoint.
     pub(crate) fn manifest(&self, name: &str, version: &str, conf: &Value) -> Value {
         let mut job = crate::support::job(name);
         job["metadata"]["namespace"] = json!(self.namespace);
         job["spec"]["flinkVersion"] = json!(version);
-        job["spec"]["flinkConfiguration"] = conf.clone();
+        job["spec"]["flinkConfiguration"] = if conf.is_object() { merged(&chosen(), conf) } else { conf.clone() };
         job
     }
 

@@ -286,6 +286,8 @@ pub(crate) fn job(name: &str) -> Value {
             "image": "flink:1.18",
             "flinkVersion": "v1_18",
             "flinkConfiguration": {
+                "pipeline.max-parallelism": "128",
+                "pipeline.auto-generate-uids": "false",
                 "state.backend.type": "rocksdb",
                 "execution.checkpointing.interval": "1 min",
                 "state.checkpoints.dir": "s3://flink/checkpoints",

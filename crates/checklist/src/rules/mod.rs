@@ -1,30 +1,51 @@
 //! The rules, one file each.
 
 mod checkpoints_not_retained;
+mod full_failover;
+mod implicit_max_parallelism;
+mod implicit_operator_uids;
 mod log_level_not_info;
 mod managed_memory_too_small;
+mod no_alerts;
 mod no_checkpoint_interval;
 mod no_durable_checkpoint_storage;
 mod no_job_manager_ha;
 mod no_metrics_reporter;
 mod no_restart_backoff;
+mod no_tls;
+mod rest_api_exposed;
 mod rocksdb_full_checkpoints;
+mod unsuitable_state_backend;
 
 pub use checkpoints_not_retained::CHECKPOINTS_NOT_RETAINED;
+pub use full_failover::FULL_FAILOVER;
+pub use implicit_max_parallelism::IMPLICIT_MAX_PARALLELISM;
+pub use implicit_operator_uids::IMPLICIT_OPERATOR_UIDS;
 pub use log_level_not_info::LOG_LEVEL_NOT_INFO;
 pub use managed_memory_too_small::MANAGED_MEMORY_TOO_SMALL;
+pub use no_alerts::NO_ALERTS;
 pub use no_checkpoint_interval::NO_CHECKPOINT_INTERVAL;
 pub use no_durable_checkpoint_storage::NO_DURABLE_CHECKPOINT_STORAGE;
 pub use no_job_manager_ha::NO_JOB_MANAGER_HA;
 pub use no_metrics_reporter::NO_METRICS_REPORTER;
 pub use no_restart_backoff::NO_RESTART_BACKOFF;
+pub use no_tls::NO_TLS;
+pub use rest_api_exposed::REST_API_EXPOSED;
 pub use rocksdb_full_checkpoints::ROCKSDB_FULL_CHECKPOINTS;
+pub use unsuitable_state_backend::UNSUITABLE_STATE_BACKEND;
 
 use flink_conf::{FlinkVersion, Setting};
 
 /// Advice on a choice that this Flink does not read.
 fn ignored(key: &str, setting: &Setting, version: FlinkVersion, right: &str) -> String {
     format!("{key} (from {}) is not read by Flink {version}; write {right} instead", setting.origin)
+}
+
+/// Names of objects, cut where a message has no room for more.
+fn named(names: &[String], room: usize) -> String {
+    let first: Vec<String> = names.iter().take(room).map(|name| crate::storage::shown(name)).collect();
+    let more = names.len().saturating_sub(room);
+    if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
 }
 
 /// Whether a state backend is RocksDB: by name, or by a factory of it in Flink 1.15 to 2.3.

@@ -10,6 +10,12 @@ pub(crate) fn policies() -> impl Strategy<Value = Value> {
         let of = |what: &str| format!("{lead}/{{namespace}}/{{name}}/{what}");
         json!({"checkpoints": of("checkpoints"), "savepoints": of("savepoints"), "highAvailability": of("ha")})
     };
+    let strict = |backend: &str| {
+        json!({
+            "implicit-operator-uids": {"fill": true}, "unsuitable-state-backend": {"backend": backend},
+            "no-tls": {"required": true}, "implicit-max-parallelism": {"floor": 240},
+        })
+    };
     select(vec![
         json!({}),
         json!({"storage": storage("s3://acme-state")}),
@@ -17,6 +23,10 @@ pub(crate) fn policies() -> impl Strategy<Value = Value> {
         json!({"storage": storage("s3://acme-state/{cluster}"), "cluster": "eu-1"}),
         json!({"storage": storage("s3://acme-state/{cluster}")}),
         json!({"storage": storage("file:///mnt/state")}),
+        json!({"rules": strict("rocksdb")}),
+        json!({"storage": storage("s3://acme-state"), "rules": strict("rocksdb")}),
+        json!({"storage": storage("s3://acme-state"), "rules": strict("forst")}),
+        json!({"storage": storage("s3://acme-state"), "rules": strict("hashmap")}),
     ])
 }
 

@@ -3,10 +3,11 @@
 use checklist::{Holdings, Mode, Obedience, Plan, Platform, Policy, Rule, Situation, Subject, Target, plan_with};
 use flink_api::FlinkDeployment;
 use flink_conf::options::{
-    CHECKPOINT_DIRECTORY, CHECKPOINT_INTERVAL, CHECKPOINT_RETENTION, CHECKPOINT_STORAGE, HIGH_AVAILABILITY,
-    HIGH_AVAILABILITY_DIRECTORY, INCREMENTAL_CHECKPOINTS, METRICS_REPORTERS, RESTART_BACKOFF_MULTIPLIER,
-    RESTART_INITIAL_BACKOFF, RESTART_JITTER, RESTART_MAX_BACKOFF, RESTART_RESET_THRESHOLD, RESTART_STRATEGY,
-    RESTORE_PATH, RUNTIME_MODE, SAVEPOINT_DIRECTORY, STATE_BACKEND,
+    AUTO_GENERATE_UIDS, CHECKPOINT_DIRECTORY, CHECKPOINT_INTERVAL, CHECKPOINT_RETENTION, CHECKPOINT_STORAGE,
+    FAILOVER_STRATEGY, HIGH_AVAILABILITY, HIGH_AVAILABILITY_DIRECTORY, INCREMENTAL_CHECKPOINTS, MAX_PARALLELISM,
+    METRICS_REPORTERS, REST_SERVICE_TYPE, RESTART_BACKOFF_MULTIPLIER, RESTART_INITIAL_BACKOFF, RESTART_JITTER,
+    RESTART_MAX_BACKOFF, RESTART_RESET_THRESHOLD, RESTART_STRATEGY, RESTORE_PATH, RUNTIME_MODE, SAVEPOINT_DIRECTORY,
+    SCHEDULER, SSL_INTERNAL, STATE_BACKEND,
 };
 use flink_conf::{FlinkVersion, PlatformLayers};
 use proptest::prelude::*;
@@ -99,6 +100,13 @@ fn pool() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
         (vec!["metrics.reporter.dd.class", "metrics.reporter.prom.class"], vec!["com.acme.Reporter"]),
         (vec!["metrics.reporter.prom.port"], vec!["9249", "9300-9310", "0", "auto"]),
         (vec!["s3.secret-key", "metrics.reporter.dd.apikey"], vec![SECRET]),
+        (AUTO_GENERATE_UIDS.spellings(), vec!["true", "false", "maybe"]),
+        (MAX_PARALLELISM.spellings(), vec!["-1", "1", "720", "99999", "many"]),
+        (FAILOVER_STRATEGY.spellings(), vec!["region", "full", "none"]),
+        (SCHEDULER.spellings(), vec!["Adaptive"]),
+        (REST_SERVICE_TYPE.spellings(), vec!["LoadBalancer", "ClusterIP"]),
+        (SSL_INTERNAL.spellings(), vec!["true", "no"]),
+        (vec!["security.ssl.keystore", "security.ssl.internal.truststore"], vec!["/etc/tls/flink.jks"]),
         (vec!["taskmanager.numberOfTaskSlots"], vec!["2", "0"]),
         (vec!["taskmanager.memory.managed.fraction"], vec!["0", "0.4", "1.5"]),
         (vec!["taskmanager.memory.managed.size", "taskmanager.memory.size"], vec!["512m", "2Gi", "8g"]),

@@ -17,6 +17,7 @@ pub(crate) fn running() -> Value {
             "flinkVersion": "v1_20",
             "flinkConfiguration": {
                 "state.backend.type": "rocksdb",
+                "pipeline.max-parallelism": "128",
                 "execution.checkpointing.savepoint-dir": "s3://acme/savepoints",
                 "restart-strategy.type": "exponential-delay",
                 "metrics.reporter.prom.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",

@@ -292,7 +292,7 @@ fn owned(version: &str, owner: &Value, ours: &[(&str, &str)]) -> Value {
     with(|object| {
         object["spec"]["flinkVersion"] = json!(version);
         let conf = object["spec"]["flinkConfiguration"].as_object_mut().unwrap();
-        conf.retain(|key, _| key.starts_with("metrics."));
+        conf.retain(|key, _| key.starts_with("metrics.") || key.starts_with("pipeline."));
         conf.extend(owner.as_object().unwrap().clone());
         hold(object, ours, &[], None);
         object["status"].take();
@@ -366,6 +366,7 @@ fn no_value_takes_the_place_of_a_map() {
         object["spec"]["flinkVersion"] = json!("v1_16");
         object["spec"]["flinkConfiguration"] = json!({
             "execution.checkpointing.interval": "1 min",
+            "pipeline.max-parallelism": "128",
             "metrics.reporter.prom.factory.class": "org.apache.flink.metrics.prometheus.PrometheusReporterFactory",
             "restart-strategy": {"exponential-delay": {"max-backoff": "10 min"}},
         });

@@ -27,6 +27,7 @@ fn bare(version: &str, upgrade_mode: &str, conf: Value) -> Value {
         object["spec"]["flinkVersion"] = json!(version);
         object["spec"]["flinkConfiguration"] = conf;
         object["spec"]["flinkConfiguration"]["metrics.reporter.dd.factory.class"] = json!("com.acme.Factory");
+        object["spec"]["flinkConfiguration"]["pipeline.max-parallelism"] = json!("128");
         object["spec"]["job"]["upgradeMode"] = json!(upgrade_mode);
     })
 }

@@ -62,6 +62,10 @@ named! {
     DEFAULT_PARALLELISM = "parallelism.default";
     /// What is restarted when a task fails.
     FAILOVER_STRATEGY = "jobmanager.execution.failover-strategy";
+    /// How tasks are placed and restarted: with the adaptive scheduler a job takes the slots that there are.
+    SCHEDULER = "jobmanager.scheduler";
+    /// `reactive`: the adaptive scheduler, for all slots that there are.
+    SCHEDULER_MODE = "scheduler-mode";
     /// Savepoint or checkpoint that a job starts from.
     RESTORE_PATH = "execution.state-recovery.path";
     /// How Kubernetes exposes the REST port.

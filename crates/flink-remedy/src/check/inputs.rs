@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use checklist::{Mode, Platform, Policy};
+use checklist::{Mode, Neighbours, Platform, Policy};
 use clap::Args;
 use controller::operator_config::{STOCK_SOURCE, Source};
 use jiff::Timestamp;
@@ -65,6 +65,7 @@ struct ClusterArgs {
 pub(crate) struct Inputs {
     input: Input,
     platform: Platform,
+    neighbours: Neighbours,
     policy: Policy,
     /// Why FKO's configuration could not be read from the cluster.
     layers_unreadable: Option<String>,
@@ -124,7 +125,8 @@ impl InputArgs {
             let config = self.operator_config.as_deref().map(OperatorConfig::of);
             let platform = config.map_or_else(|| Ok(Platform::stock()), |config| config.load())?;
             let input = Input::read(&self.paths, stdin);
-            return Ok(Inputs { input, platform, policy, layers_unreadable: None, now });
+            let neighbours = Neighbours::default();
+            return Ok(Inputs { input, platform, neighbours, policy, layers_unreadable: None, now });
         }
         let ClusterArgs { namespace, selector, .. } = self.cluster.clone();
         let source = self.operator_config.as_deref().unwrap_or(STOCK_SOURCE);
@@ -143,7 +145,7 @@ impl InputArgs {
             Err(why) => (Platform::default(), Some(why)),
         };
         let input = Input::of_cluster(found.objects, found.session_clusters);
-        Ok(Inputs { input, platform, policy, layers_unreadable, now })
+        Ok(Inputs { input, platform, neighbours: found.neighbours, policy, layers_unreadable, now })
     }
 }
 
@@ -172,6 +174,7 @@ impl Inputs {
         }
         let judge = Judge {
             platform: &self.platform,
+            neighbours: &self.neighbours,
             policy: &self.policy,
             namespaces: &namespaces,
             deployments: &deployments,

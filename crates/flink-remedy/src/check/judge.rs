@@ -1,8 +1,8 @@
 use std::collections::BTreeMap;
 
 use checklist::{
-    HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Platform, Policy, Situation, Subject, SubjectError, Verdict,
-    annotations, plan,
+    HoldReason, Holdings, Mode, Neighbours, Obedience, OptOut, Plan, Platform, Policy, Situation, Subject,
+    SubjectError, Verdict, annotations, plan,
 };
 use flink_api::{FlinkDeployment, FlinkSessionJob};
 use jiff::Timestamp;
@@ -15,6 +15,8 @@ use crate::input::{self, InputError, Kind, Node, Place};
 pub(super) struct Judge<'a> {
     /// FKO's own configuration.
     pub(super) platform: &'a Platform,
+    /// What a cluster shows around jobs.
+    pub(super) neighbours: &'a Neighbours,
     /// The mode and the rules' parameters.
     pub(super) policy: &'a Policy,
     /// The annotations of the namespaces that the input holds.
@@ -74,7 +76,7 @@ impl Judge<'_> {
     pub(super) fn judge(&self, kind: Kind, object: &input::Judged, place: &Place, node: &Node, judged: &mut Judged) {
         let (namespace, name) = (object.namespace(), object.name());
         let full_name = format!("{namespace}/{name}");
-        let Read { subject, mut situation, holdings } = match self.read(kind, object) {
+        let Read { mut subject, mut situation, holdings } = match self.read(kind, object) {
             Ok(read) => read.at(self.moment),
             Err((path, problem)) => {
                 let path: Vec<&str> = kind.spec().iter().chain(path).copied().collect();
@@ -90,6 +92,7 @@ impl Judge<'_> {
         for problem in &obedience.problems {
             judged.warnings.push(format!("{place}: {} {full_name}: {problem}", kind.name()));
         }
+        subject.surroundings = self.neighbours.of(&subject);
         situation.layers_unreadable = self.layers_unreadable.map(str::to_owned);
         let plan = plan(&subject, &situation, &holdings, &obedience, self.policy);
         judged.jobs.push(report::Job {

@@ -19,7 +19,7 @@ use clap::{Args, ValueEnum};
 use crate::{BAD_INPUT, FINDINGS};
 
 pub(crate) use inputs::{Checked, InputArgs};
-pub(crate) use report::{Job, Plan, Timing};
+pub(crate) use report::{Finding, Job, Plan, Timing};
 pub(crate) use table::when;
 
 /// Check manifests, or a cluster's jobs, against Flink's production checklist

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use checklist::Target;
 use clap::{Args, ValueEnum};
 
-use crate::check::{InputArgs, Job, Timing, when};
+use crate::check::{Finding, InputArgs, Job, Timing, when};
 use crate::{BAD_INPUT, FINDINGS, printable};
 
 /// Show what would be filled, as a diff or as a patch
@@ -59,8 +59,9 @@ pub(crate) fn diff(
     let checked = inputs.judge();
     checked.tell(err)?;
     let unread = checked.errors().next().is_some();
-    let mut notes: Vec<Vec<String>> = checked.jobs().iter().map(notes).collect();
     let freed = inputs.judge_free(args.new_jobs);
+    let mut notes: Vec<Vec<String>> =
+        checked.jobs().iter().zip(freed.jobs()).map(|(job, freed)| notes(job, freed)).collect();
     let mut differs = false;
     for ((job, node), notes) in freed.with_nodes().zip(&mut notes) {
         if args.inputs.is_stock() && job.plan.fills.keys().any(|target| matches!(target, Target::LogFile(_))) {
@@ -84,10 +85,15 @@ pub(crate) fn diff(
     }))
 }
 
-/// What a reader should know of a job's plan: which rules ask for it, and when a running job would get it.
-fn notes(job: &Job) -> Vec<String> {
-    let asking = job.findings.iter().filter(|finding| !finding.fills.is_empty());
-    let rules: Vec<String> = asking.map(|finding| format!("{} {}", finding.code, finding.rule)).collect();
+/// What a reader should know of the diff: which rules ask for it, when the job as it is would get it, and what of that the
+/// diff leaves out.
+fn notes(job: &Job, freed: &Job) -> Vec<String> {
+    let named = |job: &Job, asks: &dyn Fn(&Finding) -> bool| -> Vec<String> {
+        let asking = job.findings.iter().filter(|finding| asks(finding));
+        asking.map(|finding| format!("{} {}", finding.code, finding.rule)).collect()
+    };
+    let rules = named(freed, &|finding| !finding.fills.is_empty());
+    let left_out = named(job, &|finding| finding.fills.keys().any(|target| !freed.plan.fills.contains_key(target)));
     let mut notes = vec![format!(
         "{} {}, Flink {}, {}:{}",
         job.kind,
@@ -101,6 +107,9 @@ fn notes(job: &Job) -> Vec<String> {
     }
     if job.plan.timing != Timing::Nothing || !rules.is_empty() {
         notes.push(format!("In the cluster: {}: {}", when(job.plan.timing), job.plan.reason));
+    }
+    if !left_out.is_empty() {
+        notes.push(format!("Not shown, for a job that never ran only: {}; --new-jobs adds it", left_out.join(", ")));
     }
     notes.iter().map(|note| printable(note)).collect()
 }

@@ -1,0 +1,87 @@
+use flink_api::Ingress;
+use flink_conf::Lookup;
+use flink_conf::options::REST_SERVICE_TYPE;
+
+use crate::storage::shown;
+use crate::{Check, Judgement, Policy, Scope, Subject, declare_rule};
+
+declare_rule! {
+    /// # The REST port is open to more than needs it
+    ///
+    /// ## What it checks
+    /// Whether the `JobManager`'s REST port (8081) is opened to the outside: by `kubernetes.rest-service.exposed.type`
+    /// `LoadBalancer` or `NodePort`, or by `spec.ingress` without TLS or without an annotation for authentication; and, with
+    /// `check --cluster`, whether a `NetworkPolicy` of the namespace selects the `JobManager`'s pods. Files say nothing of
+    /// policies, and `run` does not look.
+    ///
+    /// ## Why it matters
+    /// The REST API asks nobody who they are. Whoever reaches it stops jobs, reads their configuration and, on a session
+    /// cluster, runs code of their own.
+    ///
+    /// ## What is filled
+    /// Nothing: who has to reach the port, only people know. A `NetworkPolicy` that opens 8081 to the Flink operator and
+    /// to the job's own pods alone, and leaves every other port as it is, needs two rules of ingress: one with port 8081
+    /// and `from` these pods, one with the ports from 1 to 8080 and from 8082 to 65535 and no `from`.
+    ///
+    /// ## What it costs
+    /// Nothing is filled. A policy takes effect without a restart; the service type and the ingress restart the job.
+    ///
+    /// ## When to switch it off
+    /// When a firewall or a proxy outside Kubernetes guards the port.
+    ///
+    /// ## Source
+    /// Flink documentation, "Security" and "Production Readiness Checklist"; Flink Kubernetes Operator, `IngressSpec`;
+    /// Kubernetes documentation, "Network Policies".
+    pub static REST_API_EXPOSED = {
+        code: "SEC001",
+        name: "rest-api-exposed",
+        scope: Scope::Cluster,
+        check: Check::Item(check),
+    }
+}
+
+/// Parts of the annotations with which ingress controllers ask who somebody is: nginx and `HAProxy` (`auth-type`,
+/// `auth-url`), ALB (`auth-type`), Traefik (`router.middlewares`).
+const AUTHENTICATION: &[&str] = &["/auth-", "middlewares"];
+/// Names that a message has room for.
+const NAMED: usize = 3;
+
+fn check(subject: &Subject, _: &Policy) -> Judgement {
+    let exposed = REST_SERVICE_TYPE.find(&subject.conf, subject.version);
+    if let Lookup::Set { key, setting } = &exposed
+        && ["loadbalancer", "nodeport"].contains(&setting.value.to_ascii_lowercase().as_str())
+    {
+        return Judgement::advice(format!(
+            "{key} is {} (from {}), which opens the REST port to the outside; use ClusterIP",
+            shown(&setting.value),
+            setting.origin
+        ));
+    }
+    if let Some(lacks) = subject.cluster.ingress.as_ref().and_then(lacks) {
+        return Judgement::advice(format!("spec.ingress opens the REST port without {lacks}"));
+    }
+    match subject.surroundings.network_policies.as_deref() {
+        None => Judgement::not_applicable(
+            "for a human: nothing opens the REST port to the outside, but who reaches it inside the cluster is not to be seen here",
+        ),
+        Some([]) => Judgement::advice(
+            "no NetworkPolicy keeps anybody in the cluster from the REST port; open 8081 to the Flink operator and the job's own pods only",
+        ),
+        Some(policies) => {
+            Judgement::pass(format!("ingress is restricted by NetworkPolicy {}", super::named(policies, NAMED)))
+        }
+    }
+}
+
+/// What an ingress should have.
+fn lacks(ingress: &Ingress) -> Option<&'static str> {
+    let has_tls = ingress.tls.as_ref().is_some_and(|tls| !tls.is_empty());
+    let mut annotations = ingress.annotations.iter().flat_map(|annotations| annotations.keys());
+    let asks = annotations.any(|key| AUTHENTICATION.iter().any(|part| key.contains(part)));
+    match (has_tls, asks) {
+        (true, true) => None,
+        (true, false) => Some("authentication"),
+        (false, true) => Some("TLS"),
+        (false, false) => Some("TLS and authentication"),
+    }
+}
