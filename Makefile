@@ -50,7 +50,7 @@ gen: ## write what is generated: docs/*.md, the README's tables
 test-quick: ## unit, fixture, law and command line tests; no cluster
 	cargo test --locked --workspace --exclude e2e
 
-test: check e2e-prepare ## everything: checks, all tests, the control plane tests
+test: check e2e-prepare option-catalogue-check ## everything: checks, all tests, the tests against real programs
 	cargo build --locked --package flink-remedy --package e2e
 	cargo test --locked --workspace
 
