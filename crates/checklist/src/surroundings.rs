@@ -41,14 +41,24 @@ impl Neighbours {
     /// What of it concerns this job.
     pub fn of(&self, subject: &Subject) -> Surroundings {
         let labels = job_manager_labels(subject);
+        let port = rest_port(subject);
         let restricting = |policies: &Vec<NetworkPolicy>| {
             let concerns = |policy: &&NetworkPolicy| {
-                policy.metadata.namespace == subject.namespace && policy.spec.restricts_ingress(&labels)
+                policy.metadata.namespace == subject.namespace && policy.spec.is_of_ingress(&labels)
             };
-            policies.iter().filter(concerns).map(|policy| policy.metadata.name.clone()).collect()
+            let concerning: Vec<&NetworkPolicy> = policies.iter().filter(concerns).collect();
+            // What one policy lets in no other keeps out.
+            let is_open = concerning.iter().any(|policy| policy.spec.lets_everybody_in(port));
+            let restricting = if is_open { Vec::new() } else { concerning };
+            restricting.iter().map(|policy| policy.metadata.name.clone()).collect()
         };
         Surroundings { network_policies: self.network_policies.as_ref().map(restricting), alerts: self.alerts.clone() }
     }
+}
+
+/// The port of the `JobManager`'s REST API.
+fn rest_port(subject: &Subject) -> u16 {
+    subject.conf.get("rest.port").and_then(|setting| setting.value.trim().parse().ok()).unwrap_or(8081)
 }
 
 /// The labels of a `JobManager`'s pods: those of Flink (`KubernetesUtils.getJobManagerSelectors`) over those of the owner.
@@ -114,13 +124,45 @@ struct IngressRule {
 }
 
 impl NetworkPolicySpec {
-    /// Whether it keeps anything away from pods with these labels. Without `policyTypes` a policy is one of ingress.
-    fn restricts_ingress(&self, labels: &BTreeMap<String, String>) -> bool {
-        let is_of_ingress = self.policy_types.as_ref().is_none_or(|types| types.iter().any(|of| of == "Ingress"));
-        let is_empty = |list: &Option<Vec<Value>>| list.as_ref().is_none_or(Vec::is_empty);
-        let lets_all_in = self.ingress.iter().any(|rule| is_empty(&rule.from) && is_empty(&rule.ports));
-        is_of_ingress && !lets_all_in && self.pod_selector.selects(labels)
+    /// Whether it decides what reaches pods with these labels. Without `policyTypes` a policy is one of ingress.
+    fn is_of_ingress(&self, labels: &BTreeMap<String, String>) -> bool {
+        self.policy_types.as_ref().is_none_or(|types| types.iter().any(|of| of == "Ingress"))
+            && self.pod_selector.selects(labels)
     }
+
+    fn lets_everybody_in(&self, port: u16) -> bool {
+        self.ingress.iter().any(|rule| {
+            any_or_absent(rule.from.as_deref(), is_everybody)
+                && any_or_absent(rule.ports.as_deref(), |entry| has_port(entry, port))
+        })
+    }
+}
+
+/// A list that is absent or empty stands for everything.
+fn any_or_absent(list: Option<&[Value]>, holds: impl Fn(&Value) -> bool) -> bool {
+    list.is_none_or(|list| list.is_empty() || list.iter().any(holds))
+}
+
+/// Whether a peer stands for every pod, or for every address.
+fn is_everybody(peer: &Value) -> bool {
+    let is_empty = |selector: &Value| selector.as_object().is_some_and(serde_json::Map::is_empty);
+    let every_pod =
+        is_empty(&peer["namespaceSelector"]) && (peer["podSelector"].is_null() || is_empty(&peer["podSelector"]));
+    let block = &peer["ipBlock"];
+    let has_exceptions = block["except"].as_array().is_some_and(|except| !except.is_empty());
+    every_pod || block["cidr"].as_str().is_some_and(|cidr| cidr.ends_with("/0")) && !has_exceptions
+}
+
+/// Whether an entry of `ports` has this TCP port: by number, in a range, or by the name that Flink gives to it
+/// (`Constants.REST_PORT_NAME`).
+fn has_port(entry: &Value, port: u16) -> bool {
+    let is_tcp = entry["protocol"].as_str().is_none_or(|protocol| protocol == "TCP");
+    let first = &entry["port"];
+    let is_within = first.as_u64().is_some_and(|first| {
+        let last = entry["endPort"].as_u64().unwrap_or(first);
+        (first..=last).contains(&u64::from(port))
+    });
+    is_tcp && (first.is_null() || is_within || first == "rest")
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -213,11 +255,53 @@ mod tests {
     }
 
     #[test]
-    fn a_policy_of_egress_one_that_lets_all_in_and_one_of_another_namespace_do_not() {
+    fn a_policy_of_egress_and_one_of_another_namespace_do_not() {
         assert!(restricting("bank", &json!({"podSelector": {}})).is_empty());
         assert!(restricting("shop", &json!({"podSelector": {}, "policyTypes": ["Egress"]})).is_empty());
-        assert!(restricting("shop", &json!({"podSelector": {}, "ingress": [{"ports": [{"port": 1}]}, {}]})).is_empty());
-        assert_eq!(restricting("shop", &json!({"podSelector": {}, "ingress": [{"ports": [{"port": 1}]}]})), ["p"]);
+    }
+
+    #[test]
+    fn a_policy_that_lets_everybody_in_at_the_rest_port_restricts_nothing() {
+        let of = |rule: Value| restricting("shop", &json!({"podSelector": {}, "ingress": [rule]}));
+        let rest = json!([{"port": 8081}]);
+        for open in [
+            json!({}),
+            json!({"ports": rest}),
+            json!({"from": [], "ports": [{"protocol": "TCP", "port": "rest"}]}),
+            json!({"ports": [{"port": 1, "endPort": 65535}]}),
+            json!({"ports": [{"protocol": "TCP"}]}),
+            json!({"from": [{"namespaceSelector": {}}], "ports": rest}),
+            json!({"from": [{"podSelector": {"matchLabels": {"a": "b"}}}, {"ipBlock": {"cidr": "0.0.0.0/0"}}]}),
+            json!({"from": [{"namespaceSelector": {}, "podSelector": {}}]}),
+        ] {
+            assert!(of(open.clone()).is_empty(), "{open}");
+        }
+        for closed in [
+            json!({"ports": [{"port": 9249}, {"port": 8082, "endPort": 65535}, {"protocol": "UDP", "port": 8081}]}),
+            json!({"from": [{"podSelector": {}}], "ports": rest}),
+            json!({"from": [{"namespaceSelector": {"matchLabels": {"team": "shop"}}}]}),
+            json!({"from": [{"namespaceSelector": {}, "podSelector": {"matchLabels": {"app": "fko"}}}]}),
+            json!({"from": [{"ipBlock": {"cidr": "10.0.0.0/8"}}]}),
+        ] {
+            assert_eq!(of(closed.clone()), ["p"], "{closed}");
+        }
+    }
+
+    #[test]
+    fn what_one_policy_lets_in_no_other_keeps_out() {
+        let policy = |ingress: Value| json!({"metadata": {"name": "p", "namespace": "shop"}, "spec": {"podSelector": {}, "ingress": ingress}});
+        let names = |policies: &[Value]| Neighbours::new(Some(policies), None).of(&subject()).network_policies.unwrap();
+        assert_eq!(names(&[policy(json!([]))]), ["p"]);
+        assert!(names(&[policy(json!([])), policy(json!([{}]))]).is_empty());
+    }
+
+    #[test]
+    fn the_rest_port_is_where_the_job_has_it() {
+        let mut subject = subject();
+        subject.conf.set("rest.port".into(), "9081".to_owned());
+        let policy = json!({"metadata": {"name": "p", "namespace": "shop"},
+                            "spec": {"podSelector": {}, "ingress": [{"ports": [{"port": 8081}]}]}});
+        assert_eq!(Neighbours::new(Some(&[policy]), None).of(&subject).network_policies.unwrap(), ["p"]);
     }
 
     #[test]

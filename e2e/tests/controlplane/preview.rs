@@ -121,3 +121,77 @@ async fn without_a_right_to_list_jobs_it_says_so() {
         told(&output)
     );
 }
+
+/// A kind of the Prometheus operator, as far as it matters here.
+const PROMETHEUS_RULES: &str = "
+apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: prometheusrules.monitoring.coreos.com}
+spec:
+  group: monitoring.coreos.com
+  names: {kind: PrometheusRule, plural: prometheusrules, singular: prometheusrule, listKind: PrometheusRuleList}
+  scope: Namespaced
+  versions:
+    - name: v1
+      served: true
+      storage: true
+      schema: {openAPIV3Schema: {type: object, x-kubernetes-preserve-unknown-fields: true}}
+";
+
+/// What stands around jobs, with names of this test's namespace.
+fn around(namespace: &str, monitoring: &str) -> String {
+    format!(
+        "
+apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata: {{name: guarded-rest, namespace: {namespace}}}
+spec:
+  podSelector: {{matchLabels: {{app: guarded, component: jobmanager}}}}
+  policyTypes: [Ingress]
+  ingress:
+    - ports: [{{port: 8081}}]
+      from: [{{podSelector: {{matchLabels: {{app: guarded}}}}}}]
+    - ports: [{{port: 1, endPort: 8080}}, {{port: 8082, endPort: 65535}}]
+---
+apiVersion: monitoring.coreos.com/v1
+kind: PrometheusRule
+metadata: {{name: flink, namespace: {monitoring}}}
+spec:
+  groups:
+    - name: flink
+      rules: [{{alert: CheckpointsFail, expr: 'increase(flink_jobmanager_job_numberOfFailedCheckpoints[10m]) > 0'}}]
+"
+    )
+}
+
+/// The finding of a rule on a job.
+fn finding<'a>(report: &'a Value, job: &str, code: &str) -> &'a Value {
+    let jobs = report["jobs"].as_array().into_iter().flatten();
+    let mut findings = jobs.filter(|found| found["name"] == job).filter_map(|found| found["findings"].as_array());
+    let of_job = findings.next().into_iter().flatten();
+    of_job.into_iter().find(|finding| finding["code"] == code).unwrap_or_else(|| panic!("{code} on {job}: {report}"))
+}
+
+#[tokio::test]
+async fn network_policies_and_alerts_around_the_jobs_are_seen() {
+    let scene = Scene::new("around").await;
+    scene.create(job("guarded")).await;
+    scene.create(job("open")).await;
+    scene.plane.install_crds(PROMETHEUS_RULES).await;
+    let monitoring = scene.plane.namespace("monitoring").await;
+    apply_yaml(&scene.admin, &around(&scene.namespace, &monitoring)).await;
+    let mut command = Command::new(binary());
+    command.args(["check", "--cluster", "-n", &scene.namespace, "-o", "json"]);
+    command.env("KUBECONFIG", scene.plane.kubeconfig());
+    let output = output(command).await;
+    let report = report(&output);
+    for (job, code, verdict, named) in [
+        ("guarded", "SEC001", "Pass", "guarded-rest".to_owned()),
+        ("open", "SEC001", "Advice", "no NetworkPolicy".to_owned()),
+        ("open", "MET002", "Pass", format!("{monitoring}/flink")),
+    ] {
+        let finding = finding(&report, job, code);
+        assert_eq!(finding["verdict"], verdict, "{finding}");
+        assert!(finding["message"].as_str().is_some_and(|message| message.contains(&named)), "{finding}");
+    }
+}

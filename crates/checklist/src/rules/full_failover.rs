@@ -16,7 +16,7 @@ declare_rule! {
     /// takes longer and loads sources and state storage at once.
     ///
     /// ## What is filled
-    /// Nothing: `region` is the default of every version of Flink from 1.9 on, so that its absence is only reported.
+    /// Nothing: `region` is the default of every Flink from 1.15 on, so that its absence is only reported.
     ///
     /// ## What it costs
     /// Nothing is filled.
@@ -48,7 +48,8 @@ fn check(subject: &Subject, _: &Policy) -> Judgement {
         }
         Lookup::Set { key, setting: Setting { value, origin } } => {
             let is = format!("{key} is {} (from {origin})", shown(value));
-            match value.as_str() {
+            // In any case (`FailoverStrategyFactoryLoader`).
+            match value.to_ascii_lowercase().as_str() {
                 "region" => Judgement::pass(is),
                 "full" => {
                     Judgement::advice(format!("{is}: one failed task restarts the whole job; use region or opt out"))

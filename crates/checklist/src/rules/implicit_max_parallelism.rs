@@ -1,5 +1,5 @@
 use flink_api::JobSpec;
-use flink_conf::options::{DEFAULT_PARALLELISM, MAX_PARALLELISM, TASKMANAGER_SLOTS};
+use flink_conf::options::{DEFAULT_PARALLELISM, MAX_PARALLELISM, TASKMANAGER_SLOTS, VERTEX_PARALLELISM};
 use flink_conf::{Lookup, Setting};
 
 use crate::policy::MaxParallelism;
@@ -30,7 +30,8 @@ declare_rule! {
     ///
     /// ## When to switch it off
     /// When the job's code sets the maximum parallelism of every operator. With the autoscaler, choose a number with many
-    /// divisors by hand, such as 120, 360 or 720.
+    /// divisors by hand, such as 120, 360 or 720. In reactive mode and with the adaptive scheduler it is the only bound of how
+    /// wide a job runs: there choose it by the slots that the job may ever have.
     ///
     /// ## Source
     /// Flink documentation, "Production Readiness Checklist"; `KeyGroupRangeAssignment.computeDefaultMaxParallelism`;
@@ -89,9 +90,24 @@ fn judge_choice(key: &str, Setting { value, origin }: &Setting, parallelism: u32
     }
 }
 
+/// The widest that an operator starts with: the job's parallelism, or more by an override for one vertex.
+fn parallelism(subject: &Subject) -> u32 {
+    of_job(subject).max(highest_override(subject))
+}
+
+/// The highest of `vertex:parallelism,...`, or of one key for each vertex; 0 where there is none.
+fn highest_override(subject: &Subject) -> u32 {
+    let number = |text: &str| text.trim().parse::<u32>().ok();
+    let listed = VERTEX_PARALLELISM.find(&subject.conf, subject.version).value().unwrap_or_default();
+    let listed = listed.split(',').filter_map(|pair| number(pair.rsplit_once(':')?.1));
+    let below = format!("{}.", VERTEX_PARALLELISM.key(subject.version));
+    let apart = subject.conf.iter().filter(|(key, _)| key.as_str().starts_with(&below));
+    listed.chain(apart.filter_map(|(_, setting)| number(&setting.value))).max().unwrap_or(0)
+}
+
 /// The parallelism that FKO starts the job with (`FlinkConfigBuilder.getParallelism`): of an application
 /// `taskManager.replicas` times the slots where the replicas are given, else `job.parallelism`.
-fn parallelism(subject: &Subject) -> u32 {
+fn of_job(subject: &Subject) -> u32 {
     let number = |option: &flink_conf::FlinkOption| {
         option.find(&subject.conf, subject.version).value().and_then(|text| text.trim().parse::<u32>().ok())
     };

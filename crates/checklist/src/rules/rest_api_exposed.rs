@@ -11,17 +11,32 @@ declare_rule! {
     /// ## What it checks
     /// Whether the `JobManager`'s REST port (8081) is opened to the outside: by `kubernetes.rest-service.exposed.type`
     /// `LoadBalancer` or `NodePort`, or by `spec.ingress` without TLS or without an annotation for authentication; and, with
-    /// `check --cluster`, whether a `NetworkPolicy` of the namespace selects the `JobManager`'s pods. Files say nothing of
-    /// policies, and `run` does not look.
+    /// `check --cluster`, whether a `NetworkPolicy` of the namespace selects the `JobManager`'s pods and none of them lets
+    /// everybody in at that port. Files say nothing of policies, and `run` does not look.
     ///
     /// ## Why it matters
     /// The REST API asks nobody who they are. Whoever reaches it stops jobs, reads their configuration and, on a session
     /// cluster, runs code of their own.
     ///
     /// ## What is filled
-    /// Nothing: who has to reach the port, only people know. A `NetworkPolicy` that opens 8081 to the Flink operator and
-    /// to the job's own pods alone, and leaves every other port as it is, needs two rules of ingress: one with port 8081
-    /// and `from` these pods, one with the ports from 1 to 8080 and from 8082 to 65535 and no `from`.
+    /// Nothing: who has to reach the port, only people know. This policy opens 8081 to the pods of the Flink clusters of its
+    /// namespace and to the Flink operator's namespace, to which others can be added, and leaves every other port as it is:
+    ///
+    /// ```yaml
+    /// apiVersion: networking.k8s.io/v1
+    /// kind: NetworkPolicy
+    /// metadata:
+    ///   name: flink-rest
+    /// spec:
+    ///   podSelector: {matchLabels: {component: jobmanager, type: flink-native-kubernetes}}
+    ///   policyTypes: [Ingress]
+    ///   ingress:
+    ///     - ports: [{port: 8081}]
+    ///       from:
+    ///         - podSelector: {matchLabels: {type: flink-native-kubernetes}}
+    ///         - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: flink-operator}}
+    ///     - ports: [{port: 1, endPort: 8080}, {port: 8082, endPort: 65535}]
+    /// ```
     ///
     /// ## What it costs
     /// Nothing is filled. A policy takes effect without a restart; the service type and the ingress restart the job.
@@ -40,9 +55,13 @@ declare_rule! {
     }
 }
 
-/// Parts of the annotations with which ingress controllers ask who somebody is: nginx and `HAProxy` (`auth-type`,
-/// `auth-url`), ALB (`auth-type`), Traefik (`router.middlewares`).
-const AUTHENTICATION: &[&str] = &["/auth-", "middlewares"];
+/// Annotations with which ingress controllers ask who somebody is, behind the name of the controller: nginx, `HAProxy`, ALB.
+const AUTHENTICATION: &[&str] = &["auth-type", "auth-url", "auth-secret", "auth-tls-secret"];
+/// Where Traefik names what a request goes through; a name is all that there is to go by.
+const MIDDLEWARES: &str = "router.middlewares";
+const ASKING_MIDDLEWARES: &[&str] = &["auth", "oidc"];
+/// Where ALB has its certificate, instead of in `tls`.
+const CERTIFICATE: &str = "certificate-arn";
 /// Names that a message has room for.
 const NAMED: usize = 3;
 
@@ -75,9 +94,16 @@ fn check(subject: &Subject, _: &Policy) -> Judgement {
 
 /// What an ingress should have.
 fn lacks(ingress: &Ingress) -> Option<&'static str> {
-    let has_tls = ingress.tls.as_ref().is_some_and(|tls| !tls.is_empty());
-    let mut annotations = ingress.annotations.iter().flat_map(|annotations| annotations.keys());
-    let asks = annotations.any(|key| AUTHENTICATION.iter().any(|part| key.contains(part)));
+    let annotations = || {
+        let all = ingress.annotations.iter().flatten();
+        all.map(|(key, value)| (key.rsplit('/').next().unwrap_or_default(), value.to_ascii_lowercase()))
+    };
+    let has_tls = ingress.tls.as_ref().is_some_and(|tls| !tls.is_empty())
+        || annotations().any(|(name, value)| name == CERTIFICATE && !value.is_empty());
+    let asks = annotations().any(|(name, value)| {
+        let by_controller = AUTHENTICATION.contains(&name) && !["", "none"].contains(&value.as_str());
+        by_controller || name == MIDDLEWARES && ASKING_MIDDLEWARES.iter().any(|part| value.contains(part))
+    });
     match (has_tls, asks) {
         (true, true) => None,
         (true, false) => Some("authentication"),

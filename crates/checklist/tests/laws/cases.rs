@@ -102,6 +102,7 @@ fn pool() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
         (vec!["s3.secret-key", "metrics.reporter.dd.apikey"], vec![SECRET]),
         (AUTO_GENERATE_UIDS.spellings(), vec!["true", "false", "maybe"]),
         (MAX_PARALLELISM.spellings(), vec!["-1", "1", "720", "99999", "many"]),
+        (vec!["pipeline.jobvertex-parallelism-overrides"], vec!["a:200,b:3", "a", "a:many"]),
         (FAILOVER_STRATEGY.spellings(), vec!["region", "full", "none"]),
         (SCHEDULER.spellings(), vec!["Adaptive"]),
         (REST_SERVICE_TYPE.spellings(), vec!["LoadBalancer", "ClusterIP"]),

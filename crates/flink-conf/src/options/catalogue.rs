@@ -142,6 +142,14 @@ named! {
     TASKMANAGER_NETWORK_BUFFERS = "taskmanager.network.numberOfBuffers";
 }
 
+named! {
+    /// Options that older versions do not have.
+    LATER:
+
+    /// Parallelism of single vertices, as the autoscaler sets it, from Flink 1.17 on.
+    VERTEX_PARALLELISM = "pipeline.jobvertex-parallelism-overrides";
+}
+
 /// Where the catalogue has the option whose newest key this is; evaluated by the compiler only.
 #[expect(clippy::panic, reason = "stops the build, never the program")]
 const fn place(key: &str) -> usize {
