@@ -3,7 +3,6 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 
 use sha2::{Digest as _, Sha256};
 
@@ -38,7 +37,8 @@ appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
 /// A running Flink operator; it ends with this value or with the test's process.
 #[derive(Debug)]
 pub struct FlinkOperator {
-    held: Mutex<(Child, Option<ChildStdin>)>,
+    child: Child,
+    hold: Option<ChildStdin>,
     folder: PathBuf,
 }
 
@@ -75,7 +75,7 @@ impl FlinkOperator {
             .spawn()
             .expect("a shell starts");
         let hold = child.stdin.take();
-        Self { held: Mutex::new((child, hold)), folder }
+        Self { child, hold, folder }
     }
 
     /// The folder with its configuration, as `flink-remedy run --operator-config` reads it.
@@ -87,18 +87,12 @@ impl FlinkOperator {
     pub fn logs(&self) -> String {
         String::from_utf8_lossy(&fs::read(self.folder.join("log")).unwrap_or_default()).into_owned()
     }
-
-    /// SIGKILL; returns when the process has ended.
-    pub fn kill9(&self) {
-        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.1 = None;
-        held.0.wait().expect("a child can be waited for");
-    }
 }
 
 impl Drop for FlinkOperator {
     fn drop(&mut self) {
-        self.kill9();
+        self.hold = None;
+        self.child.wait().expect("a child can be waited for");
     }
 }
 

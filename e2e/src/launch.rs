@@ -267,7 +267,8 @@ async fn usable(admin: &Client) {
     .await;
 }
 
-fn random_bytes() -> Result<[u8; 16]> {
+/// From the kernel.
+pub(crate) fn random_bytes() -> Result<[u8; 16]> {
     let mut bytes = [0; 16];
     File::open("/dev/urandom")?.read_exact(&mut bytes)?;
     Ok(bytes)

@@ -79,6 +79,11 @@ pub struct Cluster {
 }
 
 impl Cluster {
+    /// Whether Flink runs its pods by FKO's Deployments, not by its own; native is the default.
+    pub(crate) fn is_standalone(&self) -> bool {
+        self.mode.as_deref() == Some("standalone")
+    }
+
     fn of(spec: &FlinkDeploymentSpec) -> Self {
         Self {
             mode: spec.mode.clone(),

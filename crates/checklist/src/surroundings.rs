@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::Subject;
+use crate::storage::{Process, pod_templates};
 
 /// What the cluster shows around a job. `None` means that nobody looked, or that we may not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -40,9 +41,8 @@ impl Neighbours {
 
     /// What of it concerns this job.
     pub fn of(&self, subject: &Subject) -> Surroundings {
-        let labels = job_manager_labels(subject);
-        let port = rest_port(subject);
         let restricting = |policies: &Vec<NetworkPolicy>| {
+            let (labels, port) = (job_manager_labels(subject), rest_port(subject));
             let concerns = |policy: &&NetworkPolicy| {
                 policy.metadata.namespace == subject.namespace && policy.spec.is_of_ingress(&labels)
             };
@@ -63,14 +63,13 @@ fn rest_port(subject: &Subject) -> u16 {
 
 /// The labels of a `JobManager`'s pods: those of Flink (`KubernetesUtils.getJobManagerSelectors`) over those of the owner.
 fn job_manager_labels(subject: &Subject) -> BTreeMap<String, String> {
-    let cluster = &subject.cluster;
-    let templates = [cluster.pod_template.as_ref(), cluster.job_manager.pod_template.as_ref()];
-    let of_template = templates.into_iter().flatten().filter_map(|template| template.metadata.as_ref()?.labels.clone());
-    let mut labels: BTreeMap<String, String> = of_template.flatten().collect();
+    let templates = pod_templates(subject, Process::JobManager);
+    let of_owner = templates.filter_map(|template| template.metadata.as_ref()?.labels.clone());
+    let mut labels: BTreeMap<String, String> = of_owner.flatten().collect();
     let configured = subject.conf.get("kubernetes.jobmanager.labels").map_or("", |setting| &setting.value);
     let pairs = configured.split(',').filter_map(|pair| pair.split_once(':'));
     labels.extend(pairs.map(|(key, value)| (key.trim().to_owned(), value.trim().to_owned())));
-    let mode = if cluster.mode.as_deref() == Some("standalone") { "standalone" } else { "native" };
+    let mode = if subject.cluster.is_standalone() { "standalone" } else { "native" };
     labels.extend([
         ("app".to_owned(), subject.name.clone()),
         ("component".to_owned(), "jobmanager".to_owned()),

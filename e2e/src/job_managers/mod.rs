@@ -9,8 +9,8 @@ mod kubelet;
 mod rest;
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::Read as _;
+use std::fs;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, mpsc};
@@ -18,6 +18,7 @@ use std::time::Instant;
 
 use tokio::net::TcpListener;
 
+use crate::launch::random_bytes;
 use crate::plane::ControlPlane;
 
 /// The port at which the Flink operator looks for a `JobManager`.
@@ -118,7 +119,6 @@ struct Known {
 pub struct JobManagers {
     address: Ipv4Addr,
     hosts: PathBuf,
-    names: Mutex<()>,
     known: Arc<Mutex<Known>>,
 }
 
@@ -143,7 +143,7 @@ impl JobManagers {
         let address = told.recv().expect("the stand-in starts");
         let hosts = plane.dir().join("hosts");
         fs::write(&hosts, "127.0.0.1 localhost\n").expect("the folder is writable");
-        Self { address, hosts, names: Mutex::new(()), known }
+        Self { address, hosts, known }
     }
 
     /// The file in which the Flink operator's JVM has to look up names (`jdk.net.hosts.file`).
@@ -154,10 +154,10 @@ impl JobManagers {
     /// Makes the `JobManager` of a job findable. To be called before the job is created: a JVM remembers for a while that
     /// a name is unknown.
     pub fn expect(&self, namespace: &str, name: &str) {
-        use std::io::Write as _;
-        let _one_at_a_time = self.names.lock().unwrap_or_else(PoisonError::into_inner);
         let mut file = fs::OpenOptions::new().append(true).open(&self.hosts).expect("the file is there");
-        writeln!(file, "{} {name}-rest.{namespace}", self.address).expect("the file is writable");
+        // In one piece, since tests run side by side.
+        let line = format!("{} {name}-rest.{namespace}\n", self.address);
+        file.write_all(line.as_bytes()).expect("the file is writable");
     }
 
     /// Every deployment of a job so far, the present one last.
@@ -173,8 +173,7 @@ fn lock(known: &Mutex<Known>) -> MutexGuard<'_, Known> {
 /// Listens at a loopback address that nobody else uses: the port is the same for every `JobManager`.
 async fn listen() -> (TcpListener, Ipv4Addr) {
     for _ in 0..100 {
-        let mut random = [0; 2];
-        File::open("/dev/urandom").and_then(|mut file| file.read_exact(&mut random)).expect("random bytes");
+        let random = random_bytes().expect("random bytes");
         let address = Ipv4Addr::new(127, random[0].max(1), random[1], 1);
         if let Ok(listener) = TcpListener::bind(SocketAddr::from((address, REST_PORT))).await {
             return (listener, address);

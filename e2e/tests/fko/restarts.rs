@@ -5,9 +5,18 @@ use serde_json::{Value, json};
 
 use crate::ground::{ground, job};
 
-/// The Flink operator's own Events of that reason about the job.
-async fn told_by_flink_operator(scene: &Scene, name: &str, reason: &str) -> usize {
-    scene.notes(name, reason).await.len()
+/// The namespace of job `j` in this upgrade mode, and its two deployments: with its gaps, and after the one restart that
+/// closed them.
+async fn restarted_once(prefix: &str, upgrade_mode: &str) -> (Scene, [e2e::Incarnation; 2]) {
+    let ground = ground().await;
+    let scene = ground.scene(prefix).await;
+    ground.create_stable(&scene, with_mode(job("j"), upgrade_mode)).await;
+    let operator = ground.start(&scene).await;
+    scene.filled("j").await;
+    ground.stable(&scene, "j").await;
+    scene.settle(&operator, 1).await;
+    let deployments = ground.incarnations(&scene, "j").try_into().expect("not one restart");
+    (scene, deployments)
 }
 
 /// That the job's second deployment has every value of our one patch, and the first had none of them.
@@ -23,35 +32,19 @@ fn assert_fills_reached_flink(scene: &Scene, [first, second]: [&e2e::Incarnation
 
 #[tokio::test]
 async fn a_running_job_restarts_once_from_a_savepoint_with_every_fill() {
-    let ground = ground().await;
-    let scene = ground.scene("savepoint").await;
-    ground.create_stable(&scene, job("j")).await;
-    let operator = ground.start(&scene).await;
-    scene.filled("j").await;
-    ground.stable(&scene, "j").await;
-    scene.settle(&operator, 1).await;
-
-    let [first, second] = &ground.incarnations(&scene, "j")[..] else { panic!("not one restart") };
+    let (scene, [first, second]) = restarted_once("savepoint", "savepoint").await;
     assert_eq!(first.restored_from(), None);
     assert!(second.restored_from().is_some_and(|path| path.starts_with("s3://flink/savepoints/")), "{second:#?}");
-    assert_fills_reached_flink(&scene, [first, second]);
-    assert_eq!(told_by_flink_operator(&scene, "j", "SpecChanged").await, 1, "{:#?}", scene.said().await);
+    assert_fills_reached_flink(&scene, [&first, &second]);
+    assert_eq!(scene.notes("j", "SpecChanged").await.len(), 1, "{:#?}", scene.said().await);
 }
 
 #[tokio::test]
 async fn a_running_job_in_mode_last_state_restarts_once_under_the_same_id() {
-    let ground = ground().await;
-    let scene = ground.scene("last-state").await;
-    ground.create_stable(&scene, with_mode(job("j"), "last-state")).await;
-    let operator = ground.start(&scene).await;
-    scene.filled("j").await;
-    ground.stable(&scene, "j").await;
-    scene.settle(&operator, 1).await;
-
-    let [first, second] = &ground.incarnations(&scene, "j")[..] else { panic!("not one restart") };
+    let (scene, [first, second]) = restarted_once("last-state", "last-state").await;
     // By its id the job finds its latest checkpoint in the metadata of high availability.
     assert_eq!(first.job_id, second.job_id);
-    assert_fills_reached_flink(&scene, [first, second]);
+    assert_fills_reached_flink(&scene, [&first, &second]);
 }
 
 #[tokio::test]

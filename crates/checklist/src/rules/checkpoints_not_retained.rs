@@ -1,9 +1,9 @@
 use flink_api::UpgradeMode;
 use flink_conf::options::{CHECKPOINT_RETENTION, SAVEPOINT_DIRECTORY};
-use flink_conf::{Lookup, Origin, Setting};
+use flink_conf::{Lookup, Origin};
 
-use super::ignored;
-use crate::storage::{ALL, directory_key, from_template, judged, shown};
+use super::{chosen, ignored};
+use crate::storage::{ALL, directory_key, from_template, judged};
 use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
@@ -83,14 +83,13 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
 fn judge_retention(subject: &Subject, directory: &str) -> Judgement {
     let version = subject.version;
     let key = CHECKPOINT_RETENTION.key(version);
-    let Lookup::Set { setting: Setting { value, origin }, .. } = CHECKPOINT_RETENTION.find(&subject.conf, version)
-    else {
+    let Lookup::Set { setting, .. } = CHECKPOINT_RETENTION.find(&subject.conf, version) else {
         return Judgement::advice(format!(
             "no {key}: a cancelled job's checkpoints are deleted; set RETAIN_ON_CANCELLATION"
         ));
     };
-    let is = format!("{key} is {} (from {origin})", shown(value));
-    match (value.to_ascii_uppercase().as_str(), origin) {
+    let is = chosen(key.as_str(), setting);
+    match (setting.value.to_ascii_uppercase().as_str(), &setting.origin) {
         ("RETAIN_ON_CANCELLATION", Origin::OperatorBuiltIn) => {
             Judgement::implicit(format!("{is}; {directory}"), Vec::new())
         }

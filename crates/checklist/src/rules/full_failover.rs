@@ -1,8 +1,7 @@
+use flink_conf::Lookup;
 use flink_conf::options::{FAILOVER_STRATEGY, SCHEDULER, SCHEDULER_MODE};
-use flink_conf::{Lookup, Setting};
 
-use super::ignored;
-use crate::storage::shown;
+use super::{chosen, ignored};
 use crate::{Check, Judgement, Policy, Scope, Subject, declare_rule};
 
 declare_rule! {
@@ -46,10 +45,10 @@ fn check(subject: &Subject, _: &Policy) -> Judgement {
         Lookup::Ignored { key, setting } => {
             Judgement::advice(ignored(key, setting, version, FAILOVER_STRATEGY.key(version).as_str()))
         }
-        Lookup::Set { key, setting: Setting { value, origin } } => {
-            let is = format!("{key} is {} (from {origin})", shown(value));
+        Lookup::Set { key, setting } => {
+            let is = chosen(key, setting);
             // In any case (`FailoverStrategyFactoryLoader`).
-            match value.to_ascii_lowercase().as_str() {
+            match setting.value.to_ascii_lowercase().as_str() {
                 "region" => Judgement::pass(is),
                 "full" => {
                     Judgement::advice(format!("{is}: one failed task restarts the whole job; use region or opt out"))

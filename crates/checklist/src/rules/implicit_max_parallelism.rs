@@ -1,9 +1,8 @@
-use flink_api::JobSpec;
 use flink_conf::options::{DEFAULT_PARALLELISM, MAX_PARALLELISM, TASKMANAGER_SLOTS, VERTEX_PARALLELISM};
 use flink_conf::{Lookup, Setting};
 
+use super::{chosen, ignored};
 use crate::policy::MaxParallelism;
-use crate::storage::shown;
 use crate::{Check, Fill, Judgement, Kind, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
@@ -59,7 +58,7 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
     let parallelism = parallelism(subject);
     match MAX_PARALLELISM.find(&subject.conf, version) {
         Lookup::Set { key, setting } => judge_choice(key, setting, parallelism),
-        Lookup::Ignored { key, setting } => Judgement::advice(super::ignored(key, setting, version, right.as_str())),
+        Lookup::Ignored { key, setting } => Judgement::advice(ignored(key, setting, version, right.as_str())),
         Lookup::Unset if subject.starts_empty => {
             let value = roomy(parallelism, &policy.rules.implicit_max_parallelism);
             Judgement::gap(
@@ -74,9 +73,9 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
     }
 }
 
-fn judge_choice(key: &str, Setting { value, origin }: &Setting, parallelism: u32) -> Judgement {
-    let is = format!("{key} is {} (from {origin})", shown(value));
-    match value.trim().parse::<i64>() {
+fn judge_choice(key: &str, setting: &Setting, parallelism: u32) -> Judgement {
+    let is = chosen(key, setting);
+    match setting.value.trim().parse::<i64>() {
         // Flink's own default, which stands for none.
         Ok(-1) => Judgement::advice(format!("{is}, which leaves it to Flink; write down a number")),
         Ok(number) if number < i64::from(parallelism) => {
@@ -116,13 +115,9 @@ fn of_job(subject: &Subject) -> u32 {
         Some(replicas.saturating_mul(number(&TASKMANAGER_SLOTS).unwrap_or(1)))
     };
     let replicas = if subject.kind == Kind::Application { of_replicas() } else { None };
-    let declared = || subject.job.as_ref().and_then(|JobSpec { parallelism, .. }| u32::try_from((*parallelism)?).ok());
-    let is_some = |number: &u32| *number > 0;
-    replicas
-        .filter(is_some)
-        .or_else(|| declared().filter(is_some))
-        .or_else(|| number(&DEFAULT_PARALLELISM).filter(is_some))
-        .unwrap_or(1)
+    let declared = subject.job.as_ref().and_then(|job| u32::try_from(job.parallelism?).ok());
+    let given = [replicas, declared, number(&DEFAULT_PARALLELISM)];
+    given.into_iter().flatten().find(|parallelism| *parallelism > 0).unwrap_or(1)
 }
 
 /// What Flink makes of this parallelism.

@@ -89,8 +89,7 @@ fn memory(subject: &Subject) -> Result<TaskManagerMemory, String> {
         limit: limit.as_deref(),
     })
     .map_err(|error| format!("taskManager: {error}"))?;
-    let deployment =
-        if subject.cluster.mode.as_deref() == Some("standalone") { Deployment::Standalone } else { Deployment::Native };
+    let deployment = if subject.cluster.is_standalone() { Deployment::Standalone } else { Deployment::Native };
     TaskManagerMemory::derive(&subject.conf, subject.version, deployment, process).map_err(|error| error.to_string())
 }
 

@@ -36,15 +36,23 @@ pub use unsuitable_state_backend::UNSUITABLE_STATE_BACKEND;
 
 use flink_conf::{FlinkVersion, Setting};
 
+use crate::storage::shown;
+
 /// Advice on a choice that this Flink does not read.
 fn ignored(key: &str, setting: &Setting, version: FlinkVersion, right: &str) -> String {
     format!("{key} (from {}) is not read by Flink {version}; write {right} instead", setting.origin)
 }
 
+/// What somebody chose, as a message begins with it.
+fn chosen(key: &str, Setting { value, origin }: &Setting) -> String {
+    format!("{key} is {} (from {origin})", shown(value))
+}
+
 /// Names of objects, cut where a message has no room for more.
-fn named(names: &[String], room: usize) -> String {
-    let first: Vec<String> = names.iter().take(room).map(|name| crate::storage::shown(name)).collect();
-    let more = names.len().saturating_sub(room);
+fn named(names: &[String]) -> String {
+    const ROOM: usize = 3;
+    let first: Vec<String> = names.iter().take(ROOM).map(|name| shown(name)).collect();
+    let more = names.len().saturating_sub(ROOM);
     if more == 0 { first.join(", ") } else { format!("{} and {more} more", first.join(", ")) }
 }
 

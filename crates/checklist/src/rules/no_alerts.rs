@@ -33,9 +33,6 @@ declare_rule! {
     }
 }
 
-/// Names that a message has room for.
-const NAMED: usize = 3;
-
 fn check(subject: &Subject, _: &Policy) -> Judgement {
     match subject.surroundings.alerts.as_deref() {
         None => Judgement::not_applicable(
@@ -44,6 +41,6 @@ fn check(subject: &Subject, _: &Policy) -> Judgement {
         Some([]) => Judgement::advice(
             "no PrometheusRule of the cluster alerts on failed or slow checkpoints, back-pressure or records read",
         ),
-        Some(rules) => Judgement::pass(format!("alerts: {}", super::named(rules, NAMED))),
+        Some(rules) => Judgement::pass(format!("alerts: {}", super::named(rules))),
     }
 }

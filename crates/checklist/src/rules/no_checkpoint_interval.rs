@@ -1,9 +1,9 @@
 use flink_conf::options::CHECKPOINT_INTERVAL;
 use flink_conf::{Lookup, Origin, Setting, parse_duration_ms};
 
-use super::ignored;
+use super::{chosen, ignored};
 use crate::policy::CheckpointInterval;
-use crate::storage::{CheckpointStorage, shown};
+use crate::storage::CheckpointStorage;
 use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
@@ -72,17 +72,15 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
 }
 
 fn judge_choice(key: &str, setting: &Setting, subject: &Subject, bounds: &CheckpointInterval) -> Judgement {
-    let Setting { value, origin } = setting;
-    let Ok(milliseconds) = parse_duration_ms(value, subject.version) else {
+    let is = chosen(key, setting);
+    let Ok(milliseconds) = parse_duration_ms(&setting.value, subject.version) else {
         return Judgement::advice(format!(
-            "{key} is {} (from {origin}), which is no duration that Flink {} reads; write one such as `1 min`",
-            shown(value),
+            "{is}, which is no duration that Flink {} reads; write one such as `1 min`",
             subject.version
         ));
     };
-    let is = format!("{key} is {} (from {origin})", shown(value));
     let CheckpointInterval { min, max, .. } = bounds;
-    if *origin == Origin::OperatorBuiltIn {
+    if setting.origin == Origin::OperatorBuiltIn {
         Judgement::implicit(format!("{is}; write down one that fits the job's recovery"), Vec::new())
     } else if milliseconds == 0 {
         Judgement::advice(format!(

@@ -2,7 +2,7 @@ use flink_api::UpgradeMode;
 use flink_conf::options::{HIGH_AVAILABILITY, HIGH_AVAILABILITY_DIRECTORY};
 use flink_conf::{FlinkVersion, Lookup, Setting};
 
-use super::ignored;
+use super::{chosen, ignored};
 use crate::storage::{Process, from_template, is_free_to_move, judged, shown};
 use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
@@ -117,8 +117,7 @@ fn relying(subject: &Subject) -> String {
 }
 
 fn judge_choice(key: &str, setting: &Setting, subject: &Subject, policy: &Policy) -> Judgement {
-    let Setting { value, origin } = setting;
-    let is = format!("{key} is {} (from {origin})", shown(value));
+    let (is, value) = (chosen(key, setting), &setting.value);
     let is_class = value.contains('.');
     match value.to_ascii_lowercase().as_str() {
         "none" => Judgement::advice(format!(

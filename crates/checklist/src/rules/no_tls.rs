@@ -1,5 +1,5 @@
 use flink_conf::options::{SSL_INTERNAL, SSL_REST};
-use flink_conf::{FlinkOption, Lookup, parse_bool};
+use flink_conf::{FlinkOption, parse_bool};
 
 use crate::{Check, Judgement, Policy, Scope, Subject, declare_rule};
 
@@ -52,10 +52,7 @@ fn check(subject: &Subject, policy: &Policy) -> Judgement {
 
 /// What a part has to set and does not.
 fn lacks(subject: &Subject, part: &str, on: &FlinkOption) -> Vec<String> {
-    let is_on = match on.find(&subject.conf, subject.version) {
-        Lookup::Set { setting, .. } => parse_bool(&setting.value) == Ok(true),
-        Lookup::Ignored { .. } | Lookup::Unset => false,
-    };
+    let is_on = on.find(&subject.conf, subject.version).value().map(parse_bool) == Some(Ok(true));
     if !is_on {
         return vec![format!("{}: true", on.key(subject.version))];
     }

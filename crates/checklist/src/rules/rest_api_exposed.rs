@@ -2,7 +2,6 @@ use flink_api::Ingress;
 use flink_conf::Lookup;
 use flink_conf::options::REST_SERVICE_TYPE;
 
-use crate::storage::shown;
 use crate::{Check, Judgement, Policy, Scope, Subject, declare_rule};
 
 declare_rule! {
@@ -62,8 +61,6 @@ const MIDDLEWARES: &str = "router.middlewares";
 const ASKING_MIDDLEWARES: &[&str] = &["auth", "oidc"];
 /// Where ALB has its certificate, instead of in `tls`.
 const CERTIFICATE: &str = "certificate-arn";
-/// Names that a message has room for.
-const NAMED: usize = 3;
 
 fn check(subject: &Subject, _: &Policy) -> Judgement {
     let exposed = REST_SERVICE_TYPE.find(&subject.conf, subject.version);
@@ -71,9 +68,8 @@ fn check(subject: &Subject, _: &Policy) -> Judgement {
         && ["loadbalancer", "nodeport"].contains(&setting.value.to_ascii_lowercase().as_str())
     {
         return Judgement::advice(format!(
-            "{key} is {} (from {}), which opens the REST port to the outside; use ClusterIP",
-            shown(&setting.value),
-            setting.origin
+            "{}, which opens the REST port to the outside; use ClusterIP",
+            super::chosen(key, setting)
         ));
     }
     if let Some(lacks) = subject.cluster.ingress.as_ref().and_then(lacks) {
@@ -86,9 +82,7 @@ fn check(subject: &Subject, _: &Policy) -> Judgement {
         Some([]) => Judgement::advice(
             "no NetworkPolicy keeps anybody in the cluster from the REST port; open 8081 to the Flink operator and the job's own pods only",
         ),
-        Some(policies) => {
-            Judgement::pass(format!("ingress is restricted by NetworkPolicy {}", super::named(policies, NAMED)))
-        }
+        Some(policies) => Judgement::pass(format!("ingress is restricted by NetworkPolicy {}", super::named(policies))),
     }
 }
 

@@ -1,9 +1,8 @@
 use flink_conf::options::STATE_BACKEND;
 use flink_conf::{FlinkVersion, Lookup, Setting};
 
-use super::{ignored, is_rocksdb};
+use super::{chosen, ignored, is_rocksdb};
 use crate::policy::Backend;
-use crate::storage::shown;
 use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
@@ -96,8 +95,8 @@ fn name(backend: Backend) -> &'static str {
     }
 }
 
-fn judge_choice(key: &str, Setting { value, origin }: &Setting, version: FlinkVersion) -> Judgement {
-    let is = format!("{key} is {} (from {origin})", shown(value));
+fn judge_choice(key: &str, setting: &Setting, version: FlinkVersion) -> Judgement {
+    let (is, value) = (chosen(key, setting), setting.value.as_str());
     let unknown = |instead: &str| Judgement::advice(format!("{is}, which Flink {version} cannot load; use {instead}"));
     match value.to_ascii_lowercase().as_str() {
         "hashmap" | "rocksdb" => Judgement::pass(is),

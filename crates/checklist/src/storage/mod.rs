@@ -6,7 +6,7 @@ mod uri;
 mod volume;
 
 pub(crate) use uri::{has_credentials, shown};
-pub(crate) use volume::Process;
+pub(crate) use volume::{Process, pod_templates};
 
 use flink_api::UpgradeMode;
 use flink_conf::options::{CHECKPOINT_DIRECTORY, CHECKPOINT_STORAGE, SAVEPOINT_DIRECTORY, STATE_BACKEND};

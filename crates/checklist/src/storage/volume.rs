@@ -1,4 +1,4 @@
-use flink_api::{Container, PodSpec};
+use flink_api::{Container, PodSpec, PodTemplate};
 use serde_json::Value;
 
 use crate::Subject;
@@ -60,14 +60,19 @@ pub(super) fn volume_at<'a>(path: &str, subject: &'a Subject, process: Process) 
     Some(Mounted { name: &mount.name, source })
 }
 
-/// The common template's, and over it that of the process.
+/// The specs of a process's pods, one over the other.
 fn pod_specs(subject: &Subject, process: Process) -> Vec<&PodSpec> {
+    pod_templates(subject, process).filter_map(|template| template.spec.as_ref()).collect()
+}
+
+/// The common pod template, and over it that of the process.
+pub(crate) fn pod_templates(subject: &Subject, process: Process) -> impl Iterator<Item = &PodTemplate> {
     let cluster = &subject.cluster;
     let own = match process {
         Process::JobManager => &cluster.job_manager.pod_template,
         Process::TaskManager => &cluster.task_manager.pod_template,
     };
-    [&cluster.pod_template, own].into_iter().flatten().filter_map(|template| template.spec.as_ref()).collect()
+    [&cluster.pod_template, own].into_iter().flatten()
 }
 
 fn main_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
