@@ -18,6 +18,13 @@ pub static RULES: &[&Rule] = &[
     &rules::LOG_LEVEL_NOT_INFO,
     &rules::REST_API_EXPOSED,
     &rules::NO_TLS,
+    &rules::UNREADABLE_VALUE,
+    &rules::KEY_IGNORED_BY_VERSION,
+    &rules::AMBIGUOUS_SPELLING,
+    &rules::PREFIX_OVERLAP,
+    &rules::FORBIDDEN_KEY,
+    &rules::MISSPELLED_KEY,
+    &rules::SECRET_IN_PLAIN_TEXT,
 ];
 
 /// The rule with this code or name.

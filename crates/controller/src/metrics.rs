@@ -1,6 +1,6 @@
 //! What machines are told. Names end in units, labels come from closed sets.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -80,7 +80,8 @@ struct Inner {
 /// Where one job stands, for the gauges that are counted at scrape.
 #[derive(Debug, Default)]
 struct Standing {
-    verdicts: Vec<(&'static str, Verdict)>,
+    /// A rule about keys may say the same of several.
+    verdicts: BTreeSet<(&'static str, Verdict)>,
     hold: Option<&'static str>,
 }
 

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::fmt;
+use std::ops::Bound;
 
 use crate::{FlinkOption, FlinkVersion, Key, Lookup};
 
@@ -172,6 +173,12 @@ impl EffectiveConf {
     /// The setting under exactly this key.
     pub fn get(&self, key: &str) -> Option<&Setting> {
         self.settings.get(key)
+    }
+
+    /// The settings whose keys go on after `prefix`, in the order of keys.
+    pub fn starting_with<'a>(&'a self, prefix: &'a str) -> impl Iterator<Item = (&'a Key, &'a Setting)> {
+        let from = (Bound::Excluded(prefix), Bound::Unbounded);
+        self.settings.range::<str, _>(from).take_while(move |(key, _)| key.as_str().starts_with(prefix))
     }
 
     /// Every setting in the order of keys.

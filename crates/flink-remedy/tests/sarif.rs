@@ -117,6 +117,19 @@ fn a_finding_points_at_its_key_else_at_its_object() {
 }
 
 #[test]
+fn findings_of_one_rule_point_at_a_key_each() {
+    let spec =
+        "flinkConfiguration:\n    rest.port: many\n    execution:\n      checkpointing:\n        interval: soon\n";
+    let text = deployment("app", "v1_20", spec);
+    let log = log(&check(&["-", "-o", "sarif"], &text));
+    let unreadable: Vec<Value> = results(&log).into_iter().filter(|result| result["ruleId"] == "CFG001").collect();
+    let lines: Vec<u64> = unreadable.iter().map(|result| place(result).1).collect();
+    let line_of = |part: &str| 1 + text.lines().position(|line| line.contains(part)).unwrap() as u64;
+    assert_eq!(lines, [line_of("interval:"), line_of("rest.port:")]);
+    assert_ne!(unreadable[0]["partialFingerprints"], unreadable[1]["partialFingerprints"]);
+}
+
+#[test]
 fn a_fingerprint_is_of_the_finding_and_not_of_its_line() {
     let fingerprints = |text: &str| -> Vec<String> {
         let log = log(&check(&["-", "-o", "sarif"], text));

@@ -2,7 +2,7 @@ use std::cmp::Reverse;
 
 use super::generated::{OLDER_SPELLINGS, OPTIONS, TEMPLATES};
 use super::{Era, FlinkOption, ValueType};
-use crate::FlinkVersion;
+use crate::{EffectiveConf, FlinkVersion, Setting};
 
 /// What a version of Flink makes of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,15 @@ pub struct OptionInfo {
     pub first: FlinkVersion,
     /// The last version that reads the key, if the newest that the catalogue knows no longer does.
     pub last: Option<FlinkVersion>,
+    /// The key under which the version reads the option, if it has it at all.
+    pub present_key: Option<&'static str>,
+}
+
+impl OptionInfo {
+    /// Of all keys under which the version reads the option, the one that has a value and wins.
+    pub fn winner<'a>(&self, conf: &'a EffectiveConf) -> Option<(&'static str, &'a Setting)> {
+        self.era.spellings().find_map(|key| Some((key, conf.get(key)?)))
+    }
 }
 
 /// What the catalogue knows of `key` for a job of this version.
@@ -53,13 +62,15 @@ fn info(option: &'static FlinkOption, spelling: &str, version: FlinkVersion) -> 
     let mut reading = option.eras.iter().filter(|era| era.reads(spelling));
     let first = reading.next()?;
     let last = reading.next_back().unwrap_or(first);
-    let era = option.era(version).filter(|era| era.reads(spelling));
+    let present = option.era(version);
+    let era = present.filter(|era| era.reads(spelling));
     let role = match era {
         Some(era) if era.key == spelling => Role::Primary,
         Some(_) => Role::Alias,
         None => Role::Unread,
     };
-    Some(OptionInfo { role, era: era.unwrap_or(last), first: first.from, last: last.until })
+    let present_key = present.map(|era| era.key);
+    Some(OptionInfo { role, era: era.unwrap_or(last), first: first.from, last: last.until, present_key })
 }
 
 /// `metrics.reporter.prom.interval` is `metrics.reporter.<name>.interval`; the most literal template wins.

@@ -1,6 +1,7 @@
 //! Flink's options: which key each version reads, under which other names, with which type and default.
 
 mod catalogue;
+mod closest;
 #[rustfmt::skip]
 mod generated;
 mod known;
@@ -8,6 +9,7 @@ mod known;
 mod tests;
 
 pub use catalogue::*;
+pub use closest::closest;
 pub use generated::OPTIONS;
 pub use known::{OptionInfo, Role, known};
 

@@ -1,4 +1,4 @@
-use super::{ValueError, number_and_unit, trimmed};
+use super::{ValueError, number_and_unit, quoted, trimmed};
 use crate::FlinkVersion;
 
 /// The first Flink that reads ISO-8601 durations, and numbers beyond 64 bits.
@@ -15,7 +15,7 @@ pub fn parse_duration_ms(text: &str, version: FlinkVersion) -> Result<u64, Value
     nanos(text, version)
         .and_then(|nanos| i64::try_from(nanos / NANOS_PER_MS).ok())
         .and_then(|ms| u64::try_from(ms).ok())
-        .ok_or_else(|| ValueError::Duration(text.to_owned()))
+        .ok_or_else(|| ValueError::Duration(quoted(text)))
 }
 
 fn nanos(text: &str, version: FlinkVersion) -> Option<i128> {

@@ -1,9 +1,9 @@
-use super::{ValueError, number_and_unit};
+use super::{ValueError, number_and_unit, quoted};
 
 /// A memory size in bytes as Flink's `MemorySize.parseBytes` reads it: a number and a unit, a bare number being
 /// bytes. All units are powers of 1024; Kubernetes' `Gi`, fractions and signs are errors.
 pub fn parse_memory_bytes(text: &str) -> Result<u64, ValueError> {
-    let error = || ValueError::Memory(text.to_owned());
+    let error = || ValueError::Memory(quoted(text));
     let (number, unit) = number_and_unit(text);
     let power = match unit.as_str() {
         "" | "b" | "bytes" => 0,

@@ -37,6 +37,16 @@ pub enum ValueError {
     Number(String),
 }
 
+/// What an error quotes of a value at most, in characters.
+const QUOTED: usize = 60;
+
+/// A value as an error quotes it: on one line, of bounded length.
+fn quoted(text: &str) -> String {
+    let readable = |c: char| if c.is_whitespace() && c != ' ' || c.is_control() { '_' } else { c };
+    let cut = if text.chars().nth(QUOTED).is_some() { "…" } else { "" };
+    text.chars().take(QUOTED).map(readable).chain(cut.chars()).collect()
+}
+
 /// A boolean as Flink reads it: `true` or `false`, in any case (`ConfigurationUtils.convertToBoolean`).
 pub fn parse_bool(text: &str) -> Result<bool, ValueError> {
     if text.eq_ignore_ascii_case("true") {
@@ -44,7 +54,7 @@ pub fn parse_bool(text: &str) -> Result<bool, ValueError> {
     } else if text.eq_ignore_ascii_case("false") {
         Ok(false)
     } else {
-        Err(ValueError::Bool(text.to_owned()))
+        Err(ValueError::Bool(quoted(text)))
     }
 }
 
@@ -56,14 +66,14 @@ pub fn parse_enum(text: &str, values: &[&'static str]) -> Result<&'static str, V
         .iter()
         .copied()
         .find(|value| value.to_uppercase() == upper)
-        .ok_or_else(|| ValueError::Enum { text: text.to_owned(), values: values.join(", ") })
+        .ok_or_else(|| ValueError::Enum { text: quoted(text), values: values.join(", ") })
 }
 
 impl ValueType {
     /// Whether a job of this version reads `text` as a value of this type. Texts, maps and lists are not looked
     /// into: what they may hold is up to their option.
     pub fn check(&self, text: &str, version: FlinkVersion) -> Result<(), ValueError> {
-        let number = |is_read: bool| if is_read { Ok(()) } else { Err(ValueError::Number(text.to_owned())) };
+        let number = |is_read: bool| if is_read { Ok(()) } else { Err(ValueError::Number(quoted(text))) };
         match self {
             Self::Bool => parse_bool(text).map(drop),
             Self::Int => parse_int(text).map(drop),
@@ -81,12 +91,12 @@ impl ValueType {
 pub(crate) fn parse_float(text: &str) -> Result<f32, ValueError> {
     let digits = trimmed(text).trim_end_matches(['f', 'F', 'd', 'D']);
     let number = if is_decimal(text) { digits.parse().ok() } else { None };
-    number.ok_or_else(|| ValueError::Number(text.to_owned()))
+    number.ok_or_else(|| ValueError::Number(quoted(text)))
 }
 
 /// A whole number of 32 bits as `Integer.parseInt` reads it.
 pub(crate) fn parse_int(text: &str) -> Result<i32, ValueError> {
-    text.parse().map_err(|_| ValueError::Number(text.to_owned()))
+    text.parse().map_err(|_| ValueError::Number(quoted(text)))
 }
 
 /// Whether `Double.parseDouble` reads it, hexadecimal notation aside.

@@ -207,6 +207,7 @@ fn findings(plan: &Plan, obedience: &Obedience, reason: Option<&str>) -> Vec<rep
             rule: finding.rule.name,
             verdict,
             message,
+            key: judgement.about.as_ref().map(ToString::to_string),
             disruption: fills.iter().map(|fill| fill.target.disruption()).max().unwrap_or(checklist::Disruption::None),
             fills: fills.into_iter().map(|fill| (fill.target, fill.value)).collect(),
         }

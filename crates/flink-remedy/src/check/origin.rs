@@ -11,11 +11,16 @@ pub(super) struct Origin {
 }
 
 impl Origin {
-    /// Where a finding points: at the first key of the resource that its message names. What is absent has no
-    /// line, so a gap points at the object.
+    /// Where a finding points: at the key that it is about, else at the first key of the resource that its message
+    /// names. What is absent has no line, so a gap points at the object.
     pub(super) fn of(finding: &Finding, job: &Job, object: &Node) -> Self {
         let spec = job.spec.iter().try_fold(object, |node, key| node.get(key));
-        let named = words(&finding.message).find_map(|word| Some((word, line(spec?, word)?)));
+        let named = finding
+            .key
+            .as_deref()
+            .into_iter()
+            .chain(words(&finding.message))
+            .find_map(|word| Some((word, line(spec?, word)?)));
         let first = job.source.line;
         match named {
             Some((key, line)) => Self { key: Some(key.to_owned()), line: first + line.saturating_sub(object.line) },

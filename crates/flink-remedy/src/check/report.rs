@@ -46,7 +46,7 @@ pub(crate) struct Job {
     /// The file that it comes from.
     #[serde(serialize_with = "file")]
     pub(crate) source: Place,
-    /// One for each rule, in the order of the catalogue.
+    /// In the order of the catalogue, one for each rule; of a rule about keys one for each key that offends.
     pub(crate) findings: Vec<Finding>,
     /// What would be done.
     pub(crate) plan: Plan,
@@ -75,6 +75,9 @@ pub(crate) struct Finding {
     pub(crate) fills: BTreeMap<Target, String>,
     /// What that would cost a running job.
     pub(crate) disruption: Disruption,
+    /// The one key of the configuration that it is about, where it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<String>,
 }
 
 /// What would be done to a job.

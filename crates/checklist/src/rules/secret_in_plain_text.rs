@@ -1,0 +1,97 @@
+use flink_conf::is_credential;
+use flink_conf::options::{ValueType, known};
+
+use super::settings_of_resource;
+use crate::storage::{has_credentials, shown};
+use crate::{Check, Judgement, Policy, Scope, Subject, declare_rule};
+
+declare_rule! {
+    /// # A credential stands in plain text
+    ///
+    /// ## What it checks
+    /// Keys of `flinkConfiguration` whose values are credentials by their name (`s3.secret-key`,
+    /// `security.ssl.rest.key-password`, account keys, API keys, tokens), and values that are a URI with user and
+    /// password. Empty values and placeholders such as `${S3_SECRET}` are let be. No value is ever printed.
+    ///
+    /// ## Why it matters
+    /// Whoever may read the resource reads the credential, and so does whoever reads the ConfigMap that the Flink operator
+    /// makes of it, a backup of etcd, or the repository that it was applied from.
+    ///
+    /// ## What is filled
+    /// Nothing: a Secret has to be made, and the credential replaced, as it is known by now.
+    ///
+    /// ## What it costs
+    /// Nothing is filled. A job that reads its credentials from its environment restarts once for the change.
+    ///
+    /// ## When to switch it off
+    /// When the value stands for something that is filled in later by a tool whose placeholders are not recognised.
+    ///
+    /// ## Source
+    /// Flink documentation, "Amazon S3", "Azure Blob Storage" and "SSL Setup"; Kubernetes documentation, "Good practices
+    /// for Kubernetes Secrets".
+    pub static SECRET_IN_PLAIN_TEXT = {
+        code: "CFG007",
+        name: "secret-in-plain-text",
+        scope: Scope::Cluster,
+        check: Check::Keys(check),
+    }
+}
+
+fn check(subject: &Subject, _: &Policy) -> Vec<Judgement> {
+    let is_text = |key: &str| {
+        known(key, subject.version)
+            .is_none_or(|option| matches!(option.era.value_type, ValueType::Text | ValueType::Map))
+    };
+    let plain = settings_of_resource(subject).filter_map(|(key, value)| {
+        let what = if is_placeholder(value) {
+            return None;
+        } else if is_credential(key.as_str()) && is_text(key.as_str()) {
+            "holds a credential"
+        } else if is_uri_with_password(value) {
+            "holds a URI with a password"
+        } else {
+            return None;
+        };
+        let name = shown(key.as_str());
+        let why = format!(
+            "{name} {what} in plain text; give it by a Secret (environment or volume of the pod template) or by the pods' \
+             own identity, and replace it"
+        );
+        Some(Judgement::advice_about(key.clone(), why))
+    });
+    plain.collect()
+}
+
+/// Empty, or filled in by a tool before Flink reads it.
+fn is_placeholder(value: &str) -> bool {
+    let value = value.trim();
+    let is_between = |open: &str, close: &str| value.starts_with(open) && value.ends_with(close);
+    value.is_empty() || is_between("${", "}") || is_between("$(", ")") || is_between("{{", "}}") || is_between("<", ">")
+}
+
+/// `https://user:password@host/path`.
+fn is_uri_with_password(value: &str) -> bool {
+    let uri = value.split(['?', '#']).next().unwrap_or_default();
+    uri.contains("://") && !uri.contains(char::is_whitespace) && has_credentials(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_is_no_password() {
+        for uri in ["https://u:hunter2@repo.acme/a.jar", "s3://AKIA:hunter2@acme/state"] {
+            assert!(is_uri_with_password(uri), "{uri}");
+        }
+        for uri in [
+            "s3://acme/state",
+            "hdfs://namenode:8020/flink",
+            "abfs://state@acme.dfs.core.windows.net/flink",
+            "-Dproxy=http://proxy:3128 -Dx=a@b",
+            "local:///opt/flink/a.jar?x=a:b@c",
+        ] {
+            assert!(!is_uri_with_password(uri), "{uri}");
+        }
+    }
+}
