@@ -96,7 +96,8 @@ impl Drop for FlinkOperator {
     }
 }
 
-fn class_path() -> String {
+/// The class path of the Flink Kubernetes Operator that `make fko` fetches.
+pub fn class_path() -> String {
     let key = hex(&Sha256::digest(include_bytes!("../flink/fko/pom.xml"))[..8]);
     let file = cache().expect("a cache").join("fko").join(format!("{key}.classpath"));
     fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}; run `make fko` first", file.display()))

@@ -23,6 +23,7 @@ pub mod crds;
 pub mod flink_dist;
 mod flink_operator;
 mod identity;
+pub mod isolation;
 pub mod job_managers;
 pub mod launch;
 pub mod objects;
@@ -36,7 +37,7 @@ mod wait;
 
 pub use audit::{AuditEntry, AuditLog, Mark};
 pub use crds::Crds;
-pub use flink_operator::FlinkOperator;
+pub use flink_operator::{FlinkOperator, class_path as flink_operator_class_path};
 pub use job_managers::{Fault, Incarnation, JobManagers};
 pub use objects::{apply, apply_yaml, flink_deployments, flink_session_jobs, patch_status};
 pub use operator::{Operator, OperatorOptions, binary};

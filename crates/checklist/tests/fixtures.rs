@@ -2,143 +2,19 @@
 //! beside it (see `fixtures/README.md`).
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a fixture that cannot be read fails the test")]
 
+mod fixture;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use checklist::policy::PolicyDocument;
-use checklist::{
-    Check, Finding, Holdings, Obedience, Plan, Platform, Policy, RULES, Rule, Situation, Subject, Surroundings, Target,
-    Verdict, evaluate, plan,
+use checklist::{Check, Fill, Finding, RULES, Subject, Verdict, evaluate};
+use flink_conf::FlinkVersion;
+use serde_json::Value;
+
+use fixture::{
+    Fixture, PLATFORMS, POLICIES, SESSION_CLUSTERS, canonical, every_fixture, fixtures_dir, fixtures_of, subsets,
 };
-use flink_api::{FlinkDeployment, FlinkSessionJob};
-use flink_conf::{PlatformLayers, flatten, parse_flat_file};
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
-
-/// Folders beside those of the rules: what fixtures are judged upon.
-const PLATFORMS: &str = "platform";
-const POLICIES: &str = "policy";
-const SESSION_CLUSTERS: &str = "session-cluster";
-
-struct Fixture {
-    rule: &'static Rule,
-    outcome: String,
-    case: String,
-    operator_config: Option<String>,
-    policy: Option<String>,
-    platform: Platform,
-    session_cluster: Option<FlinkDeployment>,
-    surroundings: Surroundings,
-    object: Value,
-}
-
-impl Fixture {
-    fn read(rule: &'static Rule, path: &Path) -> Self {
-        let text = fs::read_to_string(path).unwrap();
-        let name = path.file_name().unwrap().to_str().unwrap();
-        let (outcome, rest) = name.split_once('.').unwrap();
-        let case = rest.strip_suffix(".yaml").unwrap_or_else(|| panic!("{name} is no <outcome>.<case>.yaml"));
-        let header = |key: &str| header(&text, key);
-        let operator_config = header("operator-config");
-        Self {
-            rule,
-            outcome: outcome.to_owned(),
-            case: case.to_owned(),
-            platform: operator_config.as_deref().map_or_else(Platform::stock, |name| platform(rule, name)),
-            operator_config,
-            policy: header("policy"),
-            surroundings: Surroundings {
-                network_policies: header("network-policies").as_deref().map(names),
-                alerts: header("alerts").as_deref().map(names),
-            },
-            session_cluster: header("session-cluster").map(|name| document(SESSION_CLUSTERS, &name)),
-            object: serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
-        }
-    }
-
-    fn name(&self) -> String {
-        format!("{}/{}.{}", self.rule.code, self.outcome, self.case)
-    }
-
-    fn deployment(&self) -> FlinkDeployment {
-        serde_json::from_value(self.object.clone()).unwrap()
-    }
-
-    fn policy(&self) -> Policy {
-        self.policy.as_deref().map_or_else(Policy::default, |name| document::<PolicyDocument>(POLICIES, name).spec)
-    }
-
-    fn subject(&self) -> Subject {
-        let subject = match &self.session_cluster {
-            Some(cluster) => {
-                let session_job: FlinkSessionJob = serde_json::from_value(self.object.clone()).unwrap();
-                Subject::of_session_job(&session_job, cluster, &self.platform)
-            }
-            None => Subject::new(&self.deployment(), &self.platform),
-        };
-        let subject = subject.unwrap_or_else(|error| panic!("{}: {error}", self.name()));
-        Subject { surroundings: self.surroundings.clone(), ..subject }
-    }
-
-    fn findings(&self) -> Vec<Finding> {
-        evaluate(&[self.rule], &self.subject(), &self.policy())
-    }
-
-    /// The plan; without a status it is not deployed yet.
-    fn plan(&self) -> Plan {
-        let situation = Situation::of(&self.deployment());
-        plan(&self.subject(), &situation, &Holdings::default(), &Obedience::default(), &self.policy())
-    }
-}
-
-/// The value of a header line such as `# policy: storage`.
-fn header(text: &str, key: &str) -> Option<String> {
-    let mut comments = text.lines().map_while(|line| line.strip_prefix("# "));
-    comments.find_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).map(|name| name.trim().to_owned())
-}
-
-/// The names of a list such as `a, b`; `none` is an empty one.
-fn names(text: &str) -> Vec<String> {
-    text.split(',').map(|name| name.trim().to_owned()).filter(|name| name != "none").collect()
-}
-
-/// A document that fixtures share.
-fn document<T: DeserializeOwned>(folder: &str, name: &str) -> T {
-    let path = fixtures_dir().join(folder).join(format!("{name}.yaml"));
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    serde_saphyr::from_str(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-fn fixtures_dir() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures")
-}
-
-/// What FKO has mounted: from a directory of the rule, else from a shared one.
-fn platform(rule: &Rule, name: &str) -> Platform {
-    let own = fixtures_dir().join(rule.code).join(name);
-    let dir = if own.is_dir() { own } else { fixtures_dir().join(PLATFORMS).join(name) };
-    assert!(dir.is_dir(), "operator-config {name} is neither in {} nor in {PLATFORMS}", rule.code);
-    let file = |name| fs::read_to_string(dir.join(name)).ok();
-    Platform {
-        layers: PlatformLayers::new(parse_flat_file(&file("flink-conf.yaml").unwrap_or_default()).unwrap()),
-        log_file: file("log4j-console.properties"),
-    }
-}
-
-fn fixtures_of(rule: &'static Rule) -> Vec<Fixture> {
-    let mut files: Vec<PathBuf> = fs::read_dir(fixtures_dir().join(rule.code))
-        .unwrap_or_else(|error| panic!("{} has no fixtures: {error}", rule.code))
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file())
-        .collect();
-    files.sort();
-    files.iter().map(|path| Fixture::read(rule, path)).collect()
-}
-
-fn every_fixture() -> Vec<Fixture> {
-    RULES.iter().flat_map(|rule| fixtures_of(rule)).collect()
-}
 
 /// Outcome and case of the files that a fill changes, with the fixed object beside each.
 fn unfixed_and_fixed() -> Vec<(Fixture, Fixture)> {
@@ -168,27 +44,9 @@ fn unfixed_and_fixed() -> Vec<(Fixture, Fixture)> {
     pairs
 }
 
-/// The object with its configuration flat and as text, so that spellings of one configuration are equal.
-fn canonical(object: &Value) -> Value {
-    let mut object = object.clone();
-    let conf = flatten(&object["spec"]["flinkConfiguration"]).unwrap();
-    let conf: Map<String, Value> = conf.into_iter().map(|(key, value)| (key.to_string(), json!(value))).collect();
-    object["spec"]["flinkConfiguration"] = Value::Object(conf);
-    object
-}
-
 /// The canonical object with this rule's fills of the plan written into it.
 fn filled(fixture: &Fixture) -> Value {
-    let mut object = canonical(&fixture.object);
-    for (target, fill) in fixture.plan().fills.iter().filter(|(_, fill)| fill.rule == fixture.rule.code) {
-        let spec = &mut object["spec"];
-        match target {
-            Target::Option(key) => spec["flinkConfiguration"][key.as_str()] = json!(fill.value),
-            Target::LogFile(name) => spec["logConfiguration"][name] = json!(fill.value),
-            Target::PodAnnotation(key) => spec["podTemplate"]["metadata"]["annotations"][key] = json!(fill.value),
-        }
-    }
-    object
+    fixture.filled(fixture.plan(RULES).fills.iter().filter(|(_, fill)| fill.rule == fixture.rule.code))
 }
 
 /// Right by default, with nothing to write down.
@@ -238,7 +96,8 @@ fn the_plan_makes_the_fixed_object_of_the_unfixed_one() {
 #[test]
 fn the_plan_has_nothing_left_for_the_rule_of_a_fixed_object() {
     for (_, fixed) in unfixed_and_fixed() {
-        let left: Vec<_> = fixed.plan().fills.into_iter().filter(|(_, fill)| fill.rule == fixed.rule.code).collect();
+        let left: Vec<_> =
+            fixed.plan(RULES).fills.into_iter().filter(|(_, fill)| fill.rule == fixed.rule.code).collect();
         assert!(left.is_empty(), "{}: {left:?}", fixed.name());
     }
 }
@@ -265,4 +124,30 @@ fn every_folder_is_a_rule_and_every_operator_config_is_used() {
     assert_eq!(folders(&fixtures_dir()), expected);
     let used: BTreeSet<String> = every_fixture().into_iter().filter_map(|fixture| fixture.operator_config).collect();
     assert!(folders(&fixtures_dir().join(PLATFORMS)).is_subset(&used), "an operator config that no fixture uses");
+}
+
+/// What the Flink operator of later versions refuses on Flink 2 is never our doing, whatever rules are switched on.
+#[test]
+fn no_subset_of_rules_overlaps_on_flink_2() {
+    let overlap = [checklist::find("CFG004").unwrap()];
+    let mut filled_something = 0;
+    for version in [FlinkVersion::new(2, 0), FlinkVersion::new(2, 3)] {
+        for (seed, fixture) in every_fixture().into_iter().map(|fixture| fixture.with_version(version)).enumerate() {
+            let subject = fixture.subject();
+            let overlaps = |subject: &Subject| -> BTreeSet<String> {
+                let found = evaluate(&overlap, subject, &fixture.policy());
+                found.into_iter().map(|finding| finding.judgement.message).collect()
+            };
+            let before = overlaps(&subject);
+            for rules in subsets(seed) {
+                let mut filled = subject.clone();
+                for (target, fill) in fixture.plan(&rules).fills {
+                    filled.fill(&Fill { target, value: fill.value });
+                    filled_something += 1;
+                }
+                assert_eq!(overlaps(&filled), before, "{} on {version}", fixture.name());
+            }
+        }
+    }
+    assert!(filled_something > 2_000, "{filled_something}");
 }

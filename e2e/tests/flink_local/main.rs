@@ -9,7 +9,6 @@
 mod cluster;
 mod filled;
 mod http;
-mod isolation;
 mod oracles;
 
 use std::time::Duration;
@@ -17,11 +16,12 @@ use std::time::Duration;
 use checklist::Policy;
 use e2e::await_condition;
 use e2e::flink_dist::FlinkDist;
+use e2e::isolation::isolated;
 
 use cluster::Cluster;
 use filled::FilledJob;
 use http::rest;
-use isolation::isolated;
+
 use oracles::Running;
 use serde_json::json;
 

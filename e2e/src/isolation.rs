@@ -1,11 +1,13 @@
 //! A test in a network and process namespace of its own.
 
+#![allow(clippy::print_stdout, reason = "what the test inside prints is part of its outcome")]
+
 use std::env;
 use std::io::{self, Write as _};
 use std::process::Command;
 
 /// Set inside the namespaces.
-const INSIDE: &str = "FLINK_LOCAL_INSIDE";
+const INSIDE: &str = "FLINK_REMEDY_ISOLATED";
 
 /// Only loopback exists here, so that Flink's ports are free and reach nobody: its Prometheus reporter listens on
 /// every address and cannot be told otherwise. When the first process ends, the kernel ends all others.
@@ -13,7 +15,7 @@ const UNSHARE: [&str; 4] = ["--net", "--pid", "--fork", "--kill-child=KILL"];
 
 /// Runs the body of the test of this name, from its module path on, in namespaces of its own. Where the machine
 /// allows none it says so, and with `CI=true` it fails.
-pub(crate) fn isolated(test: &str, body: impl FnOnce()) {
+pub fn isolated(test: &str, body: impl FnOnce()) {
     if env::var_os(INSIDE).is_some() {
         return body();
     }
@@ -29,6 +31,7 @@ pub(crate) fn isolated(test: &str, body: impl FnOnce()) {
     let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     assert!(output.status.success(), "in its namespaces: {}\n{out}{err}", output.status);
     assert!(out.contains("1 passed"), "no test has the name {test}\n{out}");
+    println!("{out}"); // libtest shows it if it is asked to
 }
 
 /// The further flags with which a namespace can be made: none for root, a user namespace for others.
