@@ -5,6 +5,7 @@
 mod fixture;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
@@ -150,4 +151,16 @@ fn no_subset_of_rules_overlaps_on_flink_2() {
         }
     }
     assert!(filled_something > 2_000, "{filled_something}");
+}
+
+/// What people read: `INSTA_UPDATE=always` writes it anew, and the difference shows in review.
+#[test]
+fn the_messages_are_the_reviewed_ones() {
+    let mut text = String::new();
+    for fixture in every_fixture() {
+        for finding in fixture.findings() {
+            writeln!(text, "{}: {}", fixture.name(), finding.judgement.message).unwrap();
+        }
+    }
+    insta::assert_snapshot!("messages", text);
 }

@@ -80,6 +80,16 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_placeholder_is_whole() {
+        for value in ["", " ", "${S3}", "$(S3)", "{{ s3 }}", "<secret>"] {
+            assert!(is_placeholder(value), "{value}");
+        }
+        for value in ["${S3", "S3)", "<s3", "s3>", "{{s3", "hunter2"] {
+            assert!(!is_placeholder(value), "{value}");
+        }
+    }
+
+    #[test]
     fn a_port_is_no_password() {
         for uri in ["https://u:hunter2@repo.acme/a.jar", "s3://AKIA:hunter2@acme/state"] {
             assert!(is_uri_with_password(uri), "{uri}");

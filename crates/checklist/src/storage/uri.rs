@@ -51,10 +51,10 @@ pub(crate) fn has_credentials(uri: &str) -> bool {
     masked(uri) != uri
 }
 
-/// The directory as it may be printed: without credentials, on one line, of bounded length.
+/// The directory as it may be printed: without credentials, on one line, within a sentence, of bounded length.
 pub(crate) fn shown(directory: &str) -> String {
-    let readable = |c: char| if c.is_whitespace() || c.is_control() { '_' } else { c };
-    let masked: String = masked(directory).chars().map(readable).collect();
+    let readable = |c: char| if c != ' ' && c.is_whitespace() || c.is_control() { '_' } else { c };
+    let masked: String = masked(directory).chars().map(readable).collect::<String>().replace(". ", "._");
     match masked.char_indices().nth(SHOWN) {
         Some((end, _)) => format!("{}…", &masked[..end]),
         None => masked,

@@ -114,6 +114,7 @@ mod tests {
             ("pipeline.maxparallelism", "pipeline.max-parallelism"),
             ("State.Backend.Type", "state.backend.type"),
             ("rest.prot", "rest.port"),
+            ("restart-strategy.fixed-delay.attempt", "restart-strategy.fixed-delay.attempts"),
         ] {
             assert_eq!(closest(key, V1_20), Some(meant), "{key}");
         }
@@ -141,6 +142,8 @@ mod tests {
             "env.java.opts.historyserver2.x",
             "containerized.master.env.PATH",
             "com.acme.flag",
+            "rest.p",
+            "env.lava.opts.xyz",
             "execution",
             "a",
             "",
@@ -148,7 +151,9 @@ mod tests {
         ] {
             assert_eq!(closest(key, V1_20), None, "{key}");
         }
-        assert_eq!(closest("state.checkpoint.dir", FlinkVersion::new(2, 4)), None);
+        let newest = FlinkVersion::new(2, 3);
+        assert_eq!(closest("execution.checkpointing.intervall", newest), Some("execution.checkpointing.interval"));
+        assert_eq!(closest("execution.checkpointing.intervall", FlinkVersion::new(2, 4)), None);
         assert_eq!(closest(&"state.checkpoint.dir".repeat(20), V1_20), None);
     }
 }
