@@ -1,12 +1,18 @@
 # The only entry: people and CI call these targets. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build check fmt fmt-check lint doc deny layers manifests gen test test-quick demo demo-down clean
+.PHONY: help build check fmt fmt-check lint doc deny layers manifests gen test test-quick fuzz demo demo-down clean
 
 CARGO_DENY_VERSION := 0.20.2
 
 include e2e/e2e.mk
 
+CARGO_FUZZ_VERSION := 0.13.2
+# For each target, in seconds.
+FUZZ_SECONDS ?= 60
+FUZZ_TARGETS := documents configuration values
+
 CARGO_DENY := $(FLINK_REMEDY_CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
+CARGO_FUZZ := $(FLINK_REMEDY_CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
 DEMO_DIR := $(FLINK_REMEDY_CACHE)/demo
 
 help: ## list the targets
@@ -53,6 +59,18 @@ test-quick: ## unit, fixture, law and command line tests; no cluster
 test: check e2e-prepare option-catalogue-check ## everything: checks, all tests, the tests against real programs
 	cargo build --locked --package flink-remedy --package e2e
 	cargo test --locked --workspace
+
+# What is found goes into the cache; what shall be tried again for ever is copied into crates/fuzz/corpus.
+fuzz: $(CARGO_FUZZ) ## let libFuzzer look for input that breaks a promise (FUZZ_SECONDS for each target; needs a C++ compiler)
+	@for target in $(FUZZ_TARGETS); do \
+		found="$(FLINK_REMEDY_CACHE)/fuzz/$$target"; mkdir -p "$$found/corpus"; \
+		$(CARGO_FUZZ) fuzz run --fuzz-dir crates/fuzz/libfuzzer --target-dir target/fuzz --sanitizer none "$$target" \
+			"$$found/corpus" "crates/fuzz/corpus/$$target" -- -artifact_prefix="$$found/" \
+			-max_total_time=$(FUZZ_SECONDS) -timeout=10 -max_len=8192 || exit 1; \
+	done
+
+$(CARGO_FUZZ):
+	cargo install --quiet cargo-fuzz --locked --version $(CARGO_FUZZ_VERSION) --root $(FLINK_REMEDY_CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)
 
 demo: controlplane crds ## a control plane with example jobs and flink-remedy in mode Apply
 	cargo build --locked --package flink-remedy --package e2e

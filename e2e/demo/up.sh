@@ -51,7 +51,7 @@ if ! kill -0 "$(cat "$dir/operator.pid" 2>/dev/null || echo none)" 2>/dev/null; 
 	kubectl config --kubeconfig "$dir/operator.kubeconfig" set-credentials flink-remedy --token "$token" >/dev/null
 	kubectl config --kubeconfig "$dir/operator.kubeconfig" set-context demo --cluster demo --user flink-remedy >/dev/null
 	kubectl config --kubeconfig "$dir/operator.kubeconfig" use-context demo >/dev/null
-	KUBECONFIG=$dir/operator.kubeconfig nohup "$target/flink-remedy" run --mode Apply --listen 127.0.0.1:0 \
+	KUBECONFIG=$dir/operator.kubeconfig nohup "$target/flink-remedy" run --mode Apply --policy "$root/e2e/demo/policy.yaml" --listen 127.0.0.1:0 \
 		>"$dir/operator.log" 2>&1 </dev/null &
 	echo $! >"$dir/operator.pid"
 fi

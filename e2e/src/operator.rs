@@ -3,7 +3,7 @@
 use std::env;
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -23,6 +23,10 @@ use crate::wait::await_condition;
 
 const READY: Duration = Duration::from_secs(30);
 const POLL: Duration = Duration::from_millis(20);
+
+/// What lets a job restart as soon as it is stable: no quiet period to speak of, under an operator that keeps its state.
+const POLICY: &str = "apiVersion: flink-remedy.dev/v1alpha1\nkind: RemediationPolicy\nmetadata: {name: tests}\n\
+                      spec:\n  rollout: {operatorVersion: '1.15', quietPeriod: 1 ms}\n";
 
 /// How to start the operator.
 #[derive(Debug, Clone, Default)]
@@ -68,17 +72,21 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts `flink-remedy run` with a free port for `--listen`.
+    /// Starts `flink-remedy run` with a free port for `--listen` and, if the test brings no policy, with one under which jobs restart as soon as they are stable.
     ///
     /// # Panics
     /// When the binary is missing: `FLINK_REMEDY_BIN`, else the one in the tests' target folder.
     pub fn start(options: &OperatorOptions) -> Self {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port().expect("a free port")));
         let folder = tempfile::Builder::new().prefix("flink-remedy-log-").tempdir().expect("a temporary folder");
+        let policy = folder.path().join("policy.yaml");
+        std::fs::write(&policy, POLICY).expect("a writable folder");
+        let is_given = options.args.iter().any(|arg| arg == "--policy");
         let log = File::create(folder.path().join("log")).expect("a log file");
         let child = Command::new(options.program.clone().unwrap_or_else(binary))
             .args(["run", "--listen", &address.to_string()])
             .args(&options.args)
+            .args((!is_given).then_some([Path::new("--policy"), policy.as_path()]).into_iter().flatten())
             .env("KUBECONFIG", &options.kubeconfig)
             .envs(options.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())

@@ -25,13 +25,26 @@ fn judge(rule: &Rule, subject: &Subject, policy: &Policy) -> Vec<Judgement> {
         (Check::Keys(check), _) => check(subject, policy),
     };
     for judgement in &mut judgements {
+        judgement.message = bounded(std::mem::take(&mut judgement.message));
         judgement.fills.retain(|fill| !subject.has(&fill.target));
         if !judgement.fills.is_empty() && !subject.passes_on_options() {
             let why = format!("{}; Flink {} reads it on the session cluster only", judgement.message, subject.version);
-            *judgement = Judgement::advice(why);
+            *judgement = Judgement::advice(bounded(why));
         }
     }
     judgements
+}
+
+/// What a message may have, in bytes: several of them share a Kubernetes Event.
+const LONGEST_MESSAGE: usize = 300;
+
+/// The message as people get it. Rules keep what they quote short; this is for what no rule has thought of.
+fn bounded(message: String) -> String {
+    const MARK: &str = "…";
+    if message.len() <= LONGEST_MESSAGE {
+        return message;
+    }
+    format!("{}{MARK}", &message[..message.floor_char_boundary(LONGEST_MESSAGE - MARK.len())])
 }
 
 /// Where the rule looks instead, if not at this kind of object.
@@ -44,5 +57,16 @@ fn elsewhere(rule: &Rule, subject: &Subject) -> Option<&'static str> {
             Some("a session job has no cluster of its own; its session cluster carries this setting")
         }
         (Scope::Job | Scope::Cluster, _) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_ends_within_its_bounds() {
+        assert_eq!(bounded("é".repeat(150)), "é".repeat(150));
+        assert_eq!(bounded(format!("x{}", "é".repeat(150))), format!("x{}…", "é".repeat(148)));
     }
 }

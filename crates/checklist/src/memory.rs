@@ -5,6 +5,7 @@
 //! FKO's standalone mode calls too) writes over them its own process size in whole mebibytes as the request, and
 //! that times `kubernetes.taskmanager.memory.limit-factor` as the limit. Other containers there are beside Flink.
 
+use crate::storage::shown;
 use flink_conf::parse_memory_bytes;
 
 /// The largest size that Flink can hold.
@@ -65,8 +66,8 @@ pub fn process_size(declared: &DeclaredMemory) -> Result<Option<u64>, ProcessSiz
         return declared.resource.map(|text| read("resource.memory", text)).transpose();
     }
     let positive = |field, text: &str| match read(field, text)? {
-        0 => Err(ProcessSizeError::Zero { field, text: text.to_owned() }),
-        bytes => Ok((bytes, text.to_owned())),
+        0 => Err(ProcessSizeError::Zero { field, text: shown(text) }),
+        bytes => Ok((bytes, shown(text))),
     };
     let request = declared.request.map(|text| positive("resources.requests.memory", text)).transpose()?;
     let limit = declared.limit.map(|text| positive("resources.limits.memory", text)).transpose()?;
@@ -83,7 +84,7 @@ fn read(field: &'static str, text: &str) -> Result<u64, ProcessSizeError> {
     parse_memory_bytes(text)
         .ok()
         .or_else(|| quantity(text))
-        .ok_or_else(|| ProcessSizeError::Unreadable { field, text: text.to_owned() })
+        .ok_or_else(|| ProcessSizeError::Unreadable { field, text: shown(text) })
 }
 
 /// The bytes of a quantity, if Flink reads the number that FKO makes of it: one without a fraction, even if that

@@ -73,6 +73,12 @@ pub enum HoldReason {
     NoSavepointDirectory,
     /// A last-state upgrade needs high availability.
     NoHighAvailability,
+    /// The policy has paused all restarts.
+    Paused,
+    /// Somebody changed the job only just now.
+    Quiet,
+    /// Jobs may not restart under the FKO of this version.
+    OperatorVersion(String),
     /// Somebody took a value of ours away.
     Removed,
     /// The owner now sets the option in another spelling; ours can only leave with a restart.
@@ -112,6 +118,9 @@ impl fmt::Display for HoldReason {
             Self::SessionCluster => f.write_str("a restart of a session cluster takes every session job down; redeploy it, or approve the restart by annotation flink-remedy.dev/approve"),
             Self::NoSavepointDirectory => f.write_str("upgrade mode savepoint has no savepoint directory that outlives the pods; set one (see flink-remedy explain CKP004) or suspend the job"),
             Self::NoHighAvailability => f.write_str("upgrade mode last-state needs high availability; set it, or suspend the job"),
+            Self::Paused => f.write_str("all restarts are paused by the policy (rollout.paused)"),
+            Self::Quiet => f.write_str("somebody changed the job less than the policy's rollout.quietPeriod ago; it follows by itself when that is over"),
+            Self::OperatorVersion(version) => write!(f, "the Flink operator's version is {version}, and before 1.15 an upgrade can lose the job's state (FLINK-39270); give --operator-version, accept it in the policy (rollout.acceptedOperatorVersions), or approve the restart by annotation flink-remedy.dev/approve"),
             Self::Removed => f.write_str("somebody removed a value that was filled before; it is filled again at the next deployment, or opt out of the rule"),
             Self::OwnerTookOver => f.write_str("the owner now sets the option in another spelling, or a key beside which it cannot stay, and taking the filled one out restarts the job; it leaves at the next deployment, or approve it by annotation flink-remedy.dev/approve"),
             Self::InFlight(_) => f.write_str("another job's restart is not over and only one job restarts at a time; it follows by itself"),

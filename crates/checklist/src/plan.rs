@@ -7,6 +7,8 @@ use sha2::{Digest, Sha256};
 use crate::filled::hex;
 use crate::leaving::{Leaving, NESTED_YAML};
 use crate::moment::{is_free, moment};
+use crate::policy::Rollout;
+use crate::storage::shown;
 use crate::{
     Approval, Disruption, Fill, Finding, HoldReason, Holdings, Mode, Moment, Obedience, OptOut, Policy, RULES, Rule,
     Situation, Subject, Target, Verdict, evaluate, find,
@@ -106,7 +108,8 @@ pub fn plan_with(
     plan.timing = if mode == Mode::Advise {
         Timing::Held(HoldReason::Advise)
     } else if plan.is_pressing() || !plan.restarts {
-        timing(&plan, moment(situation, subject, &changed), mode, holdings)
+        let moment = allowed(moment(situation, subject, &changed), &policy.rollout);
+        timing(&plan, moment, mode, holdings, gate(situation, &policy.rollout))
     } else {
         Timing::NextDeploy
     };
@@ -156,18 +159,41 @@ fn propose(
     (plan, closure.subject)
 }
 
-fn timing(plan: &Plan, moment: Moment, mode: Mode, holdings: &Holdings) -> Timing {
-    let approved = plan.approved;
+/// The moment as the policy sees it: some restarts that lose more than time it allows beforehand.
+fn allowed(moment: Moment, rollout: &Rollout) -> Moment {
+    match moment {
+        Moment::NeedsApproval(HoldReason::Stateless) if rollout.stateless => Moment::Stable,
+        Moment::NeedsApproval(HoldReason::SessionCluster) if rollout.sessions => Moment::Stable,
+        Moment::Free(_) | Moment::Stable | Moment::NeedsApproval(_) | Moment::Blocked(_) => moment,
+    }
+}
+
+/// Why no job may restart of itself now, whatever its own state is.
+fn gate(situation: &Situation, rollout: &Rollout) -> Option<HoldReason> {
+    if rollout.paused {
+        Some(HoldReason::Paused)
+    } else if !rollout.accepts_operator() {
+        Some(HoldReason::OperatorVersion(rollout.operator()))
+    } else {
+        situation.quiet_until.map(|_| HoldReason::Quiet)
+    }
+}
+
+fn timing(plan: &Plan, moment: Moment, mode: Mode, holdings: &Holdings, gate: Option<HoldReason>) -> Timing {
     match moment {
         Moment::Free(_) => Timing::Now,
-        Moment::Stable | Moment::NeedsApproval(_) if !plan.restarts || approved => Timing::Now,
+        Moment::Stable | Moment::NeedsApproval(_) if !plan.restarts => Timing::Now,
+        Moment::Stable | Moment::NeedsApproval(_) if gate == Some(HoldReason::Paused) => {
+            Timing::Held(HoldReason::Paused)
+        }
+        Moment::Stable | Moment::NeedsApproval(_) if plan.approved => Timing::Now,
         Moment::Blocked(reason) | Moment::NeedsApproval(reason) => Timing::Held(reason),
         // What leaves rides along with a gap's restart; it is not worth one of its own.
         Moment::Stable if !plan.closes_gap => Timing::Held(HoldReason::OwnerTookOver),
         Moment::Stable if plan.fills.keys().any(|target| holdings.removed.contains(target)) => {
             Timing::Held(HoldReason::Removed)
         }
-        Moment::Stable if mode == Mode::Apply => Timing::Now,
+        Moment::Stable if mode == Mode::Apply => gate.map_or(Timing::Now, Timing::Held),
         Moment::Stable => Timing::NextDeploy,
     }
 }
@@ -285,6 +311,7 @@ fn refusal(fill: &Fill, subject: &Subject) -> Option<String> {
         return None;
     }
     let (other, _) = subject.conf.iter().find(|(other, _)| key.overlaps(other.as_str()))?;
+    let other = shown(other.as_str());
     Some(format!(
         "filling {key} beside {other} would stop the job on Flink 2 (overlapping key prefixes); rename {other} to its present name first"
     ))

@@ -1,4 +1,5 @@
 use flink_api::{FlinkDeployment, FlinkDeploymentStatus, FlinkSessionJob, JobSpec, JobState, Parsed, UpgradeMode};
+use jiff::Timestamp;
 
 /// Label of FKO's canary resources, which probe FKO itself.
 const CANARY_LABEL: &str = "flink.apache.org/canary";
@@ -21,6 +22,10 @@ pub struct Situation {
     pub generation: Option<i64>,
     /// Why FKO's layers cannot be read, if they cannot.
     pub layers_unreadable: Option<String>,
+    /// When somebody else last changed the object, its status aside; `None` where that cannot be told.
+    pub changed: Option<Timestamp>,
+    /// When the policy's quiet period after that is over; `None` once it is.
+    pub quiet_until: Option<Timestamp>,
     /// What FKO says; `None` before it first saw the object.
     pub status: Option<Parsed<FlinkDeploymentStatus>>,
 }
@@ -37,6 +42,8 @@ impl Situation {
             job: deployment.spec.as_result().ok().and_then(|spec| spec.job.clone()),
             generation: metadata.generation,
             layers_unreadable: None,
+            changed: deployment.changed_by_others(),
+            quiet_until: None,
             status: deployment.status.clone(),
         }
     }

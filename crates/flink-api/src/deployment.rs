@@ -1,10 +1,11 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{FlinkDeploymentStatus, Ingress, JobManagerSpec, Parsed, PodTemplate, TaskManagerSpec};
+use crate::{FIELD_MANAGER, FlinkDeploymentStatus, Ingress, JobManagerSpec, Parsed, PodTemplate, TaskManagerSpec};
 
 /// FKO's `FlinkDeployment`: an application cluster with one job, or a session cluster.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -110,6 +111,18 @@ impl FlinkDeployment {
     pub fn annotation(&self, key: &str) -> Option<&str> {
         self.metadata.annotations.as_ref()?.get(key).map(String::as_str)
     }
+
+    /// When somebody else than us last changed the object, its status aside, by what the API server notes of the
+    /// managers of its fields; the time of its creation at least. One that changed only labels counts as well.
+    pub fn changed_by_others(&self) -> Option<Timestamp> {
+        let entries = self.metadata.managed_fields.iter().flatten();
+        let others = entries.filter(|entry| {
+            let is_status = entry.subresource.as_deref().is_some_and(|subresource| !subresource.is_empty());
+            entry.manager.as_deref() != Some(FIELD_MANAGER) && !is_status
+        });
+        let created = self.metadata.creation_timestamp.iter();
+        others.filter_map(|entry| entry.time.as_ref()).chain(created).map(|time| time.0).max()
+    }
 }
 
 impl FlinkDeploymentSpec {
@@ -150,5 +163,26 @@ mod tests {
         .unwrap();
         assert!(deployment.spec.as_result().unwrap_err().contains("sideways"));
         assert!(deployment.status.unwrap().as_result().is_err());
+    }
+
+    #[test]
+    fn our_own_changes_and_the_status_are_no_change_by_others() {
+        let entry = |manager: &str, subresource: &str, minute: u8| {
+            json!({"manager": manager, "operation": "Update", "subresource": subresource,
+                   "time": format!("2026-01-02T03:{minute:02}:00Z")})
+        };
+        let changed = |entries: Value| {
+            let metadata = json!({"creationTimestamp": "2026-01-02T03:00:00Z", "managedFields": entries});
+            let job: FlinkDeployment = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+            job.changed_by_others().map(|time| time.to_string())
+        };
+        let of = |minute: u8| Some(format!("2026-01-02T03:{minute:02}:00Z"));
+        assert_eq!(changed(json!([])), of(0));
+        assert_eq!(changed(json!([entry("kubectl", "", 5), entry("argocd", "", 3)])), of(5));
+        assert_eq!(
+            changed(json!([entry("kubectl", "", 5), entry(FIELD_MANAGER, "", 7), entry("fko", "status", 9)])),
+            of(5)
+        );
+        assert_eq!(FlinkDeployment::default().changed_by_others(), None);
     }
 }

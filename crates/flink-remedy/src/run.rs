@@ -8,14 +8,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use checklist::{Mode, Policy};
+use checklist::policy::OperatorVersion;
+use checklist::{HoldReason, Mode, Policy};
 use clap::{Args, ValueEnum};
 use controller::lease::LeaseConfig;
 use controller::operator_config::{STOCK_SOURCE, Source};
 use controller::{Controller, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{error, info, warn};
 
 use crate::client;
 use crate::policy_file::{self, PolicyFileError};
@@ -36,6 +37,10 @@ pub struct RunArgs {
     /// or `none` if it has none
     #[arg(long, value_name = "SOURCE", default_value = STOCK_SOURCE)]
     operator_config: Source,
+    /// The version of the Flink operator, such as 1.15; wins over the policy's. Before 1.15, and where nobody says, no job
+    /// restarts of itself unless the policy accepts that version
+    #[arg(long, value_name = "VERSION")]
+    operator_version: Option<OperatorVersion>,
     /// Namespaces to watch, joined by commas; all if not given
     #[arg(long, value_name = "NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
@@ -155,11 +160,15 @@ fn fail(error: &RunError) -> ExitCode {
 async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> {
     let mut policy = args.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::load)?;
     policy.mode = args.mode.unwrap_or(policy.mode);
+    policy.rollout.operator_version = args.operator_version.or(policy.rollout.operator_version);
     let client = client::connect(args.act_as.as_deref()).await?;
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await
         .map_err(|source| RunError::Listen { address: args.listen, source })?;
     info!(version = env!("CARGO_PKG_VERSION"), mode = %policy.mode, dry_run = args.dry_run, listen = %args.listen, "starting");
+    if policy.mode == Mode::Apply && !policy.rollout.accepts_operator() {
+        warn!("mode Apply restarts nothing: {}", HoldReason::OperatorVersion(policy.rollout.operator()));
+    }
     let controller = Controller::new(client, settings(args, policy));
     let admin = admin::serve(listener, &controller, log);
     let (stopping, stop) = watch::channel(false);

@@ -268,7 +268,14 @@ fn a_running_job_is_planned_by_its_status() {
             .replace("  name: app", "  name: app\n  generation: 1")
     };
     let stable = running("savepoint");
-    assert_eq!(timing(&stable, &[]), ("Now".into(), "the job runs stably and restarts once for it".into()));
+    let restarts = ("Now".to_owned(), "the job runs stably and restarts once for it".to_owned());
+    assert_eq!(timing(&stable, &["--operator-version", "1.15"]), restarts);
+    let (when, why) = timing(&stable, &[]);
+    assert!(
+        when == "Held" && why.contains("version is unknown") && why.contains("--operator-version"),
+        "{when}: {why}"
+    );
+    assert_eq!(timing(&stable, &["--operator-version", "1.14.0"]).0, "Held");
     let (when, why) = timing(&stable, &["--mode", "NextDeploy"]);
     assert!(when == "NextDeploy" && why.contains("mode Apply would restart it once"), "{when}: {why}");
     assert_eq!(timing(&stable, &["--mode", "Advise"]).0, "Held");

@@ -1,4 +1,4 @@
-//! The commands of `docs/check.md`, as a reader would run them.
+//! The guides, as a reader would follow them.
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "test code: a broken assumption ends the test")]
 
@@ -29,4 +29,17 @@ fn every_command_of_the_guide_runs() {
     for file in ["flink-remedy.sarif", "flink-remedy.xml", "patch.yaml"] {
         assert!(std::fs::metadata(format!("{}/{file}", directory.path())).unwrap().len() > 0, "{file}");
     }
+}
+
+/// A reader copies it into a file.
+#[test]
+fn the_policy_of_the_rollout_guide_is_the_built_in_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let guide = std::fs::read_to_string(root.join("docs/rollout.md")).unwrap();
+    let yaml = guide.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    let policy = serde_saphyr::from_str::<checklist::policy::PolicyDocument>(yaml).unwrap().spec;
+    let built_in = checklist::policy::Rollout::default();
+    assert!(policy.rollout.accepts_operator() && !built_in.accepts_operator());
+    let expected = checklist::policy::Rollout { operator_version: policy.rollout.operator_version, ..built_in };
+    assert_eq!((policy.mode, policy.rollout), (checklist::Mode::Apply, expected));
 }

@@ -5,6 +5,7 @@ mod cli_docs;
 mod generated;
 mod layers;
 mod man;
+mod moments;
 mod options;
 
 use std::io::{self, Write};

@@ -21,4 +21,5 @@ mod preview;
 mod process;
 mod races;
 mod rights;
+mod rollout;
 mod support;

@@ -1,15 +1,21 @@
 //! The control plane with the Flink operator on it, and jobs that it has taken to STABLE.
 
+use std::io::Write as _;
 use std::time::Duration;
 
 use crate::support::{Scene, plane};
 use e2e::{Crds, FlinkOperator, Incarnation, JobManagers, Operator, OperatorOptions, await_condition};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
+use tempfile::NamedTempFile;
 use tokio::sync::OnceCell;
 
 /// How long the Flink operator may take with a job.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
+
+/// The Flink operator of the tests is older than 1.15, which has to be said.
+const POLICY: &str = "apiVersion: flink-remedy.dev/v1alpha1\nkind: RemediationPolicy\nmetadata: {name: tests}\nspec:\n  \
+                      rollout: {operatorVersion: '1.7', acceptedOperatorVersions: ['1.7'], quietPeriod: 1 ms}\n";
 
 static GROUND: OnceCell<Ground> = OnceCell::const_new();
 
@@ -20,6 +26,7 @@ pub(crate) struct Ground {
     pub(crate) job_managers: JobManagers,
     /// The Flink operator.
     pub(crate) flink_operator: FlinkOperator,
+    policy: NamedTempFile,
 }
 
 /// Starts everything, once.
@@ -29,7 +36,9 @@ pub(crate) async fn ground() -> &'static Ground {
             let plane = plane(Crds::Typed).await;
             let job_managers = JobManagers::start(plane);
             let flink_operator = FlinkOperator::start(plane, &job_managers);
-            Ground { job_managers, flink_operator }
+            let mut policy = NamedTempFile::new().unwrap();
+            policy.write_all(POLICY.as_bytes()).unwrap();
+            Ground { job_managers, flink_operator, policy }
         })
         .await
 }
@@ -38,7 +47,8 @@ impl Ground {
     /// How our operator is started for the scene's namespace, in mode Apply, seeing what the Flink operator is
     /// configured with.
     pub(crate) async fn options(&self, scene: &Scene) -> OperatorOptions {
-        scene.options(&["--mode", "Apply", "--operator-config", &self.flink_operator.configuration()]).await
+        let (config, policy) = (self.flink_operator.configuration(), self.policy.path().to_string_lossy());
+        scene.options(&["--mode", "Apply", "--operator-config", &config, "--policy", &policy]).await
     }
 
     /// Starts it and returns when it is ready.

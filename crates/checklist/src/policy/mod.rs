@@ -3,6 +3,7 @@
 mod document;
 mod mode;
 mod parameters;
+mod rollout;
 mod template;
 mod value;
 
@@ -12,6 +13,7 @@ pub use parameters::{
     Backend, CheckpointInterval, ManagedMemory, MaxParallelism, MetricsReporter, OperatorUids, Parameters,
     RestartBackoff, StateBackendChoice, Tls,
 };
+pub use rollout::{AcceptedOperator, OperatorVersion, OperatorVersionError, Rollout};
 pub use template::{PathTemplate, TemplateError};
 pub use value::{Bytes, Factor, Share, Span};
 
@@ -27,6 +29,8 @@ pub struct Policy {
     pub cluster: Option<String>,
     /// Where state is kept that no job has a directory for.
     pub storage: Storage,
+    /// When and how many running jobs may restart.
+    pub rollout: Rollout,
     /// Parameters of the rules, by the rule's name.
     pub rules: Parameters,
 }

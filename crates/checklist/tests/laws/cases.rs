@@ -1,5 +1,6 @@
 //! Deployments that nobody thought of: any version, any spelling, any shape, right and wrong values.
 
+use checklist::policy::Rollout;
 use checklist::{Holdings, Mode, Obedience, Plan, Platform, Policy, Rule, Situation, Subject, Target, plan_with};
 use flink_api::FlinkDeployment;
 use flink_conf::options::{
@@ -360,7 +361,7 @@ impl Case {
 
     pub(crate) fn policy(&self) -> Policy {
         let policy: Policy = serde_json::from_value(self.policy.clone()).expect("a policy");
-        Policy { mode: Mode::Apply, ..policy }
+        Policy { mode: Mode::Apply, rollout: accepting(), ..policy }
     }
 
     /// The plan for an object on this case's platform in mode Apply.
@@ -379,6 +380,11 @@ fn typed(text: &str) -> Value {
         "true" | "false" => json!(text == "true"),
         _ => text.parse::<i64>().map_or_else(|_| json!(text), |number| json!(number)),
     }
+}
+
+/// A rollout under an FKO that keeps the state of jobs.
+pub(crate) fn accepting() -> Rollout {
+    serde_json::from_value(json!({"operatorVersion": "1.15"})).expect("a rollout")
 }
 
 pub(crate) fn deployment(object: &Value) -> FlinkDeployment {

@@ -8,6 +8,8 @@ use flink_api::FlinkDeployment;
 use flink_conf::Key;
 use serde_json::{Value, json};
 
+use crate::cases::accepting;
+
 /// Gap: `fills` is missing though `needs` is there.
 fn link(subject: &Subject, needs: &str, fills: &str) -> Judgement {
     match (subject.conf.get(needs), subject.conf.get(fills)) {
@@ -71,7 +73,7 @@ fn deployment(version: &str, conf: &Value, lifecycle: Option<&str>) -> FlinkDepl
 fn plan_on(version: &str, rules: &[&'static Rule], conf: &Value, lifecycle: Option<&str>) -> Plan {
     let deployment = deployment(version, conf, lifecycle);
     let subject = Subject::new(&deployment, &Platform::default()).expect("well-formed");
-    let policy = Policy { mode: Mode::Apply, ..Policy::default() };
+    let policy = Policy { mode: Mode::Apply, rollout: accepting(), ..Policy::default() };
     plan_with(rules, &subject, &Situation::of(&deployment), &Holdings::default(), &Obedience::default(), &policy)
 }
 

@@ -7,6 +7,7 @@ use checklist::{
     Filled, FilledValue, Holdings, Mode, Obedience, Plan, Platform, Policy, Situation, Subject, Target, plan,
 };
 use flink_api::FlinkDeployment;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 
 /// A running, stable job that lacks incremental checkpoints and nothing else.
@@ -68,7 +69,7 @@ pub(crate) fn plan_of(object: &Value, mode: Mode) -> Plan {
 }
 
 pub(crate) fn plan_where(object: &Value, mode: Mode, edit: impl FnOnce(&mut Situation)) -> Plan {
-    plan_in(object, &Platform::stock(), &Policy { mode, ..Policy::default() }, edit)
+    plan_in(object, &Platform::stock(), &policy(mode, json!({})), edit)
 }
 
 /// The plan in mode Apply under a policy with this spec.
@@ -78,7 +79,20 @@ pub(crate) fn plan_under(object: &Value, spec: &Value) -> Plan {
 
 /// The same upon a platform.
 pub(crate) fn plan_upon(object: &Value, platform: &Platform, spec: &Value) -> Plan {
-    plan_in(object, platform, &Policy { mode: Mode::Apply, ..serde_json::from_value(spec.clone()).unwrap() }, |_| {})
+    plan_in(object, platform, &policy(Mode::Apply, spec.clone()), |_| {})
+}
+
+/// A policy with this spec, under an FKO that keeps the state of jobs unless the spec says otherwise.
+fn policy(mode: Mode, mut spec: Value) -> Policy {
+    if spec["rollout"]["operatorVersion"].is_null() && spec["rollout"]["acceptedOperatorVersions"].is_null() {
+        spec["rollout"]["operatorVersion"] = json!("1.15");
+    }
+    Policy { mode, ..serde_json::from_value(spec).unwrap() }
+}
+
+/// The plan in mode Apply while the quiet period after somebody's change is not over.
+pub(crate) fn plan_unquiet(object: &Value) -> Plan {
+    plan_where(object, Mode::Apply, |situation| situation.quiet_until = Some(Timestamp::MAX))
 }
 
 fn plan_in(object: &Value, platform: &Platform, policy: &Policy, edit: impl FnOnce(&mut Situation)) -> Plan {

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a deployment that cannot be read fails the test")]
 
 mod job;
+mod matrix;
+mod rollout;
 mod storage;
 
 use checklist::annotations::{APPROVE, MODE, OPT_OUT};

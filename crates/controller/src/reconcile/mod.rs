@@ -111,6 +111,8 @@ pub(crate) struct Look {
     pub(crate) holdings: Holdings,
     pub(crate) obedience: Obedience,
     pub(crate) plan: Plan,
+    /// When the quiet period after the last change by somebody else is over, if it is not.
+    pub(crate) quiet_until: Option<Timestamp>,
 }
 
 fn look(
@@ -122,15 +124,17 @@ fn look(
     let subject = Subject::new(deployment, &gathered.platform)?;
     let mut situation = Situation::of(deployment);
     situation.layers_unreadable.clone_from(&gathered.layers_unreadable);
+    let quiet_until = situation.changed.map_or(Timestamp::MAX, |changed| policy.rollout.quiet_until(changed));
+    situation.quiet_until = Some(quiet_until).filter(|until| now < *until);
     let holdings = Holdings::of(deployment);
     let no_annotations = std::collections::BTreeMap::new();
     let annotations = deployment.metadata.annotations.as_ref().unwrap_or(&no_annotations);
     let obedience = Obedience::read(annotations, &gathered.namespace_annotations, now);
     let plan = plan(&subject, &situation, &holdings, &obedience, policy);
-    Ok(Look { holdings, obedience, plan })
+    Ok(Look { holdings, obedience, plan, quiet_until: situation.quiet_until })
 }
 
-/// Decides and writes. A restart first takes the cluster's one slot, and is held when another job has it.
+/// Decides and writes. A restart first takes a slot of the cluster's, and is held when other jobs have them all.
 async fn carry_out(
     context: &Context,
     deployment: &FlinkDeployment,
@@ -146,7 +150,8 @@ async fn carry_out(
     let started = Instant::now();
     let written = match &intent {
         Intent::Patch(Change { restarts: true, .. }) => {
-            match context.slot.take(&context.jobs, deployment.uid()).await {
+            let most = context.policy.rollout.max_concurrent;
+            match context.slot.take(&context.jobs, deployment.uid(), most).await {
                 Ok(mut slot) => {
                     let applied = apply(&context.client, &context.fence, deployment, &intent).await;
                     match &applied {
@@ -189,8 +194,10 @@ fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Action
         (_, Outcome::Held | Outcome::Advised | Outcome::DryRun | Outcome::Remediated) => WHILE_HELD,
         (_, Outcome::Settled | Outcome::Waiting | Outcome::InvalidResource) => RESYNC,
     };
-    let expiry = look.obedience.expires.and_then(|expires| Duration::try_from(expires.duration_since(now)).ok());
-    Action::requeue(usual.mul_f64(jitter).min(expiry.unwrap_or(RESYNC * 2)))
+    let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).ok();
+    let expiry = look.obedience.expires.and_then(until);
+    let at_most = expiry.into_iter().chain(look.quiet_until.and_then(until)).min().unwrap_or(RESYNC * 2);
+    Action::requeue(usual.mul_f64(jitter).min(at_most))
 }
 
 fn log(deployment: &FlinkDeployment, look: &Look, outcome: Outcome) {

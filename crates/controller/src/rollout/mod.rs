@@ -1,6 +1,7 @@
-//! One restart in flight in the whole cluster, derived from the objects themselves.
+//! How many restarts are in flight in the whole cluster, derived from the objects themselves.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use checklist::{Filled, Situation};
@@ -47,29 +48,31 @@ impl SlotGuard<'_> {
 }
 
 impl RestartSlot {
-    /// The slot for the job with this uid, or `namespace/name` of the other whose restart is not over. A job may
-    /// try its own lost write again: its uid and resourceVersion keep that from landing twice.
-    pub async fn take(&self, jobs: &Jobs, uid: &str) -> Result<SlotGuard<'_>, String> {
+    /// The slot for the job with this uid, or `namespace/name` of another whose restart is not over where that is true
+    /// of `most` others, or of this job itself. A job may try its own lost write again: its uid and resourceVersion
+    /// keep that from landing twice.
+    pub async fn take(&self, jobs: &Jobs, uid: &str, most: NonZeroU16) -> Result<SlotGuard<'_>, String> {
         let mut written = self.written.lock().await;
-        let mut busy = None;
+        let mut busy = BTreeMap::new();
         let mut unseen = HashSet::new();
         for job in jobs.all() {
             if written.get(job.uid()).is_some_and(|written| job.metadata.generation < Some(written.generation)) {
                 unseen.insert(job.uid().to_owned());
             }
             if is_in_flight(&job) {
-                busy = Some(format!("{}/{}", job.namespace(), job.name()));
+                busy.insert(job.uid().to_owned(), format!("{}/{}", job.namespace(), job.name()));
             }
         }
         // A job that the cache does not hold any more is gone; one that it shows as we left it speaks for itself.
         let now = Instant::now();
         written.retain(|uid, written| unseen.contains(uid) && written.until.is_none_or(|until| now < until));
-        if let Some(other) = written.keys().find(|other| *other != uid) {
-            busy.get_or_insert_with(|| format!("the job with uid {other}"));
+        for other in written.keys().filter(|other| *other != uid) {
+            busy.entry(other.clone()).or_insert_with(|| format!("the job with uid {other}"));
         }
-        match busy {
-            Some(job) => Err(job),
-            None => Ok(SlotGuard { written }),
+        let is_full = busy.contains_key(uid) || busy.len() >= usize::from(most.get());
+        match busy.into_values().next() {
+            Some(job) if is_full => Err(job),
+            _ => Ok(SlotGuard { written }),
         }
     }
 }
@@ -120,9 +123,24 @@ mod tests {
         let (jobs, mut cache) = cache();
         let slot = RestartSlot::default();
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
-        assert_eq!(slot.take(&jobs, "b").await.unwrap_err(), "n/a");
+        assert_eq!(slot.take(&jobs, "b", NonZeroU16::MIN).await.unwrap_err(), "n/a");
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
-        assert!(slot.take(&jobs, "b").await.is_ok());
+        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn no_more_restarts_than_the_policy_allows() {
+        let (jobs, mut cache) = cache();
+        let (slot, two) = (RestartSlot::default(), NonZeroU16::new(2).unwrap());
+        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
+        assert!(slot.take(&jobs, "a", two).await.is_err(), "its own restart is not over");
+        slot.take(&jobs, "b", two).await.unwrap().written("b", 2);
+        let mut unseen = job("b", None, "STABLE");
+        unseen.metadata.generation = Some(1);
+        cache.apply_watcher_event(&Event::Apply(unseen));
+        assert!(slot.take(&jobs, "c", two).await.is_err());
+        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
+        assert!(slot.take(&jobs, "c", two).await.is_ok());
     }
 
     #[tokio::test]
@@ -132,10 +150,10 @@ mod tests {
         let mut before = job("a", None, "STABLE");
         before.metadata.generation = Some(1);
         cache.apply_watcher_event(&Event::Apply(before));
-        slot.take(&jobs, "b").await.unwrap().written("a", 2);
-        assert!(slot.take(&jobs, "b").await.is_err());
+        slot.take(&jobs, "b", NonZeroU16::MIN).await.unwrap().written("a", 2);
+        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_err());
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
-        assert!(slot.take(&jobs, "b").await.is_ok());
+        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -145,11 +163,11 @@ mod tests {
         let mut before = job("a", None, "STABLE");
         before.metadata.generation = Some(1);
         cache.apply_watcher_event(&Event::Apply(before));
-        slot.take(&jobs, "b").await.unwrap().uncertain("a", 2);
-        assert!(slot.take(&jobs, "b").await.is_err());
-        assert!(slot.take(&jobs, "a").await.is_ok());
+        slot.take(&jobs, "b", NonZeroU16::MIN).await.unwrap().uncertain("a", 2);
+        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_err());
+        assert!(slot.take(&jobs, "a", NonZeroU16::MIN).await.is_ok());
         tokio::time::advance(UNCERTAIN).await;
-        assert!(slot.take(&jobs, "b").await.is_ok());
+        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_ok());
     }
 
     #[tokio::test]
@@ -158,8 +176,8 @@ mod tests {
         let slot = RestartSlot::default();
         let restarting = job("a", Some(2), "UPGRADING");
         cache.apply_watcher_event(&Event::Apply(restarting.clone()));
-        assert!(slot.take(&jobs, "b").await.is_err());
+        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_err());
         cache.apply_watcher_event(&Event::Delete(restarting));
-        assert!(slot.take(&jobs, "b").await.is_ok());
+        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_ok());
     }
 }

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
+use checklist::policy::OperatorVersion;
 use checklist::{Mode, Neighbours, Platform, Policy};
 use clap::Args;
 use controller::operator_config::{STOCK_SOURCE, Source};
@@ -35,6 +36,11 @@ pub(crate) struct InputArgs {
     /// and a cluster upon flink-operator/flink-operator-config
     #[arg(long, value_name = "SOURCE", value_hint = clap::ValueHint::AnyPath)]
     operator_config: Option<String>,
+
+    /// The version of the Flink operator, such as 1.15; wins over the policy's. Before 1.15, and where nobody says, no job
+    /// restarts of itself unless the policy accepts that version
+    #[arg(long, value_name = "VERSION")]
+    operator_version: Option<OperatorVersion>,
 
     #[arg(long, default_value_t = Mode::Apply, help = "Mode that the plan is made for: Off, Advise, NextDeploy or Apply")]
     mode: Mode,
@@ -117,7 +123,8 @@ impl InputArgs {
     }
 
     fn inputs(&self, stdin: &mut impl Read, err: &mut impl Write) -> Result<Inputs, InputsError> {
-        let policy = self.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::load)?;
+        let mut policy = self.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::load)?;
+        policy.rollout.operator_version = self.operator_version.or(policy.rollout.operator_version);
         let policy = Policy { mode: self.mode, ..policy };
         // The command's one look at the clock: opt-outs end.
         let now = Timestamp::now();

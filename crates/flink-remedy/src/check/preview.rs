@@ -39,6 +39,8 @@ impl Effect {
             checklist::Timing::NextDeploy => Self::NextDeploy,
             checklist::Timing::Held(HoldReason::Stateless) => Self::StatelessRestart,
             checklist::Timing::Held(HoldReason::SessionCluster) => Self::SessionRestart,
+            // The policy's to allow, and no reason of the job's own.
+            checklist::Timing::Held(HoldReason::OperatorVersion(_) | HoldReason::Paused) => Self::StatefulRestart,
             checklist::Timing::Held(_) => Self::Held,
         }
     }

@@ -1,0 +1,98 @@
+//! What the policy says of restarts holds them, and lets them go.
+
+use std::io::Write as _;
+
+use e2e::{Operator, await_condition};
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use tempfile::NamedTempFile;
+
+use crate::fko::Fko;
+use crate::support::{PATIENCE, Scene, annotated, job, record};
+
+const APPROVE: &str = "flink-remedy.dev/approve";
+
+/// An operator in mode Apply with this rollout in its policy; the file has to outlive its start.
+async fn operator(scene: &Scene, rollout: &str) -> (Operator, NamedTempFile) {
+    let mut policy = NamedTempFile::new().unwrap();
+    let head = "apiVersion: flink-remedy.dev/v1alpha1\nkind: RemediationPolicy\nmetadata: {name: tests}\n";
+    writeln!(policy, "{head}spec:\n  mode: Apply\n  rollout: {rollout}").unwrap();
+    (scene.start(&["--policy", policy.path().to_str().unwrap()]).await, policy)
+}
+
+async fn restarts_of(scene: &Scene, names: &[&str]) -> usize {
+    let mut restarts = 0;
+    for name in names {
+        restarts += usize::from(!record(&scene.job(name).await)["restart"].is_null());
+    }
+    restarts
+}
+
+#[tokio::test]
+async fn under_an_unknown_flink_operator_nothing_restarts_unless_a_person_says_so() {
+    let scene = Scene::new("unknown-version").await;
+    scene.create_stable(Fko::V1_15, job("j")).await;
+    let (operator, _policy) = operator(&scene, "{quietPeriod: 1 ms}").await;
+    let note = scene.note("j", "RemediationHeld", "the Flink operator's version is unknown").await;
+    assert!(note.contains("--operator-version") && note.contains("FLINK-39270"), "{note}");
+    assert!(operator.logs().contains("mode Apply restarts nothing"), "{}", operator.logs());
+    scene.look_again(&operator, 1).await;
+    assert_eq!(scene.patches().len(), 0, "{:#?}", scene.patches());
+    let approval = json!({"metadata": {"annotations": {APPROVE: "now"}}});
+    scene.jobs().patch("j", &PatchParams::default(), &Patch::Merge(approval)).await.unwrap();
+    scene.filled("j").await;
+    scene.note("j", "Remediated", "The running job restarts once for it").await;
+}
+
+#[tokio::test]
+async fn a_job_restarts_by_itself_once_its_quiet_period_is_over() {
+    let scene = Scene::new("quiet").await;
+    let live = scene.create_stable(Fko::V1_15, job("j")).await;
+    let changed = live.metadata.creation_timestamp.unwrap().0;
+    let (operator, _policy) = operator(&scene, "{operatorVersion: '1.15', quietPeriod: 8 s}").await;
+    scene.note("j", "RemediationHeld", "rollout.quietPeriod ago").await;
+    let filled = scene.filled("j").await;
+    let at: k8s_openapi::jiff::Timestamp = record(&filled)["at"].as_str().unwrap().parse().unwrap();
+    // Times of the API server are whole seconds.
+    assert!(at.duration_since(changed).as_secs() >= 8, "changed at {changed}, restarted at {at}");
+    scene.now_stable(Fko::V1_15, "j").await;
+    scene.settle(&operator, 1).await;
+    assert_eq!(scene.patches().len(), 1, "{:#?}", scene.patches());
+}
+
+#[tokio::test]
+async fn a_pause_holds_what_a_person_has_approved_and_new_jobs_are_filled() {
+    let scene = Scene::new("paused").await;
+    scene.create_stable(Fko::V1_15, annotated(job("approved"), APPROVE, "now")).await;
+    let (operator, _policy) = operator(&scene, "{operatorVersion: '1.15', quietPeriod: 1 ms, paused: true}").await;
+    scene.note("approved", "RemediationHeld", "rollout.paused").await;
+    scene.create(job("new")).await;
+    scene.filled("new").await;
+    scene.settle(&operator, 2).await;
+    assert!(scene.patches().iter().all(|patch| patch.name == "new"), "{:#?}", scene.patches());
+}
+
+#[tokio::test]
+async fn as_many_jobs_restart_at_a_time_as_the_policy_allows() {
+    let scene = Scene::new("concurrent").await;
+    let names = ["a", "b", "c"];
+    for name in names {
+        scene.create_stable(Fko::V1_15, job(name)).await;
+    }
+    let (operator, _policy) = operator(&scene, "{operatorVersion: '1.15', quietPeriod: 1 ms, maxConcurrent: 2}").await;
+    await_condition("two restarts", PATIENCE, async || {
+        let restarts = restarts_of(&scene, &names).await;
+        if restarts == 2 { Ok(()) } else { Err(restarts) }
+    })
+    .await;
+    scene.look_again(&operator, 3).await;
+    assert_eq!(restarts_of(&scene, &names).await, 2);
+    for name in names {
+        scene.now_stable(Fko::V1_15, name).await;
+    }
+    await_condition("the third restart", PATIENCE, async || {
+        let restarts = restarts_of(&scene, &names).await;
+        if restarts == 3 { Ok(()) } else { Err(restarts) }
+    })
+    .await;
+}
