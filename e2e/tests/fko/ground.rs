@@ -1,21 +1,29 @@
 //! The control plane with the Flink operator on it, and jobs that it has taken to STABLE.
 
-use std::io::Write as _;
 use std::time::Duration;
 
 use crate::support::{Scene, plane};
 use e2e::{Crds, FlinkOperator, Incarnation, JobManagers, Operator, OperatorOptions, await_condition};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
-use tempfile::NamedTempFile;
+use tempfile::TempDir;
 use tokio::sync::OnceCell;
 
 /// How long the Flink operator may take with a job.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The Flink operator of the tests is older than 1.15, which has to be said.
-const POLICY: &str = "apiVersion: flink-remedy.dev/v1alpha1\nkind: RemediationPolicy\nmetadata: {name: tests}\nspec:\n  \
-                      rollout: {operatorVersion: '1.7', acceptedOperatorVersions: ['1.7'], quietPeriod: 1 ms}\n";
+fn policy(max_concurrent: usize) -> String {
+    let rollout = json!({
+        "operatorVersion": "1.7", "acceptedOperatorVersions": ["1.7"], "quietPeriod": "1 ms",
+        "maxConcurrent": max_concurrent,
+    });
+    json!({
+        "apiVersion": "flink-remedy.dev/v1alpha1", "kind": "RemediationPolicy", "metadata": {"name": "tests"},
+        "spec": {"mode": "Apply", "rollout": rollout},
+    })
+    .to_string()
+}
 
 static GROUND: OnceCell<Ground> = OnceCell::const_new();
 
@@ -26,7 +34,8 @@ pub(crate) struct Ground {
     pub(crate) job_managers: JobManagers,
     /// The Flink operator.
     pub(crate) flink_operator: FlinkOperator,
-    policy: NamedTempFile,
+    /// Of our operators, one file for each.
+    policies: TempDir,
 }
 
 /// Starts everything, once.
@@ -36,9 +45,7 @@ pub(crate) async fn ground() -> &'static Ground {
             let plane = plane(Crds::Typed).await;
             let job_managers = JobManagers::start(plane);
             let flink_operator = FlinkOperator::start(plane, &job_managers);
-            let mut policy = NamedTempFile::new().unwrap();
-            policy.write_all(POLICY.as_bytes()).unwrap();
-            Ground { job_managers, flink_operator, policy }
+            Ground { job_managers, flink_operator, policies: TempDir::new().unwrap() }
         })
         .await
 }
@@ -47,8 +54,15 @@ impl Ground {
     /// How our operator is started for the scene's namespace, in mode Apply, seeing what the Flink operator is
     /// configured with.
     pub(crate) async fn options(&self, scene: &Scene) -> OperatorOptions {
-        let (config, policy) = (self.flink_operator.configuration(), self.policy.path().to_string_lossy());
-        scene.options(&["--mode", "Apply", "--operator-config", &config, "--policy", &policy]).await
+        self.options_for(scene, 1).await
+    }
+
+    /// The same with so many restarts at a time.
+    pub(crate) async fn options_for(&self, scene: &Scene, max_concurrent: usize) -> OperatorOptions {
+        let file = self.policies.path().join(format!("{max_concurrent}.yaml"));
+        std::fs::write(&file, policy(max_concurrent)).unwrap();
+        let config = self.flink_operator.configuration();
+        scene.options(&["--operator-config", &config, "--policy", file.to_str().unwrap()]).await
     }
 
     /// Starts it and returns when it is ready.

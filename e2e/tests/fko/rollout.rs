@@ -9,16 +9,16 @@ use crate::ground::{Ground, PATIENCE, ground, job};
 
 const JOBS: usize = 4;
 
-fn names() -> Vec<String> {
-    (0..JOBS).map(|number| format!("j{number}")).collect()
+fn names(jobs: usize) -> impl Iterator<Item = String> {
+    (0..jobs).map(|number| format!("j{number}"))
 }
 
-async fn stable_jobs(ground: &Ground, prefix: &str) -> Scene {
+async fn stable_jobs(ground: &Ground, prefix: &str, jobs: usize) -> Scene {
     let scene = ground.scene(prefix).await;
-    for name in names() {
+    for name in names(jobs) {
         ground.create(&scene, job(&name)).await;
     }
-    for name in names() {
+    for name in names(jobs) {
         ground.stable(&scene, &name).await;
     }
     scene
@@ -46,20 +46,21 @@ fn most_in_flight(entries: &[AuditEntry]) -> usize {
     most
 }
 
-/// That every job has been restarted once, and one at a time.
-async fn assert_all_restarted_once(ground: &Ground, scene: &Scene) {
-    for name in names() {
+/// That every job has been restarted once, with so many in flight at the most, and that many at some time.
+async fn assert_all_restarted_once(ground: &Ground, scene: &Scene, jobs: usize, in_flight: usize) {
+    patched(scene, jobs).await;
+    for name in names(jobs) {
         scene.filled(&name).await;
         ground.stable(scene, &name).await;
         assert_eq!(ground.incarnations(scene, &name).len(), 2, "{name}");
     }
-    assert_eq!(scene.patches().len(), JOBS, "{:#?}", scene.patches());
-    assert_eq!(most_in_flight(&scene.audited()), 1);
+    assert_eq!(scene.patches().len(), jobs, "{:#?}", scene.patches());
+    assert_eq!(most_in_flight(&scene.audited()), in_flight);
 }
 
 /// Returns when that many jobs have our values.
 async fn patched(scene: &Scene, jobs: usize) {
-    await_condition(&format!("{jobs} patched jobs"), PATIENCE, async || {
+    await_condition(&format!("{jobs} patched jobs"), PATIENCE * u32::try_from(jobs).unwrap(), async || {
         let patches = scene.patches().len();
         if patches >= jobs { Ok(()) } else { Err(patches) }
     })
@@ -69,31 +70,45 @@ async fn patched(scene: &Scene, jobs: usize) {
 #[tokio::test]
 async fn jobs_restart_one_at_a_time() {
     let ground = ground().await;
-    let scene = stable_jobs(ground, "rollout").await;
+    let scene = stable_jobs(ground, "rollout", JOBS).await;
     let _operator = ground.start(&scene).await;
-    assert_all_restarted_once(ground, &scene).await;
+    assert_all_restarted_once(ground, &scene, JOBS, 1).await;
 }
 
 #[tokio::test]
 async fn an_operator_killed_in_mid_flight_is_followed_by_one_that_continues() {
     let ground = ground().await;
-    let scene = stable_jobs(ground, "killed").await;
+    let scene = stable_jobs(ground, "killed", JOBS).await;
     let mut operator = ground.start(&scene).await;
     for jobs in 1..JOBS {
         patched(&scene, jobs).await;
         operator.kill9();
         operator = ground.start(&scene).await;
     }
-    assert_all_restarted_once(ground, &scene).await;
+    assert_all_restarted_once(ground, &scene, JOBS, 1).await;
 }
 
 #[tokio::test]
 async fn a_second_replica_takes_over_in_mid_flight() {
     let ground = ground().await;
-    let scene = stable_jobs(ground, "replicas").await;
+    let scene = stable_jobs(ground, "replicas", JOBS).await;
     let options = ground.options(&scene).await;
     let (first, _second) = (Operator::start(&options), Operator::start(&options));
     patched(&scene, 1).await;
     first.kill9();
-    assert_all_restarted_once(ground, &scene).await;
+    assert_all_restarted_once(ground, &scene, JOBS, 1).await;
+}
+
+/// `FLINK_REMEDY_FLEET=50` makes a fleet of that many jobs; it takes minutes.
+#[tokio::test]
+async fn a_fleet_restarts_as_many_at_a_time_as_the_policy_allows_through_a_crash() {
+    let fleet = std::env::var("FLINK_REMEDY_FLEET").map_or(6, |jobs| jobs.parse().unwrap());
+    let ground = ground().await;
+    let scene = stable_jobs(ground, "fleet", fleet).await;
+    let options = ground.options_for(&scene, 2).await;
+    let first = Operator::start(&options);
+    patched(&scene, fleet / 2).await;
+    first.kill9();
+    let _second = Operator::start(&options);
+    assert_all_restarted_once(ground, &scene, fleet, 2).await;
 }
