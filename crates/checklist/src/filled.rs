@@ -35,6 +35,9 @@ pub struct Restart {
     pub change: String,
     /// Generation that the change gave the object.
     pub generation: i64,
+    /// When the change was made; `None` in records of older versions.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub at: Option<Timestamp>,
 }
 
 /// One value of ours.

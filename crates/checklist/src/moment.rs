@@ -2,6 +2,7 @@ use std::fmt;
 
 use flink_api::{FlinkDeploymentStatus, Parsed, UpgradeMode};
 use flink_conf::options::HIGH_AVAILABILITY;
+use jiff::Timestamp;
 
 use crate::storage::has_savepoint_directory;
 use crate::{Situation, Subject};
@@ -83,6 +84,8 @@ pub enum HoldReason {
     Removed,
     /// The owner now sets the option in another spelling; ours can only leave with a restart.
     OwnerTookOver,
+    /// As many jobs have restarted as may within an hour; at this time one of them no longer counts.
+    HourlyBudget(Timestamp),
     /// This other job's restart is not over. Its name is for logs: in the text it would change with every turn.
     InFlight(String),
 }
@@ -123,7 +126,8 @@ impl fmt::Display for HoldReason {
             Self::OperatorVersion(version) => write!(f, "the Flink operator's version is {version}, and before 1.15 an upgrade can lose the job's state (FLINK-39270); give --operator-version, accept it in the policy (rollout.acceptedOperatorVersions), or approve the restart by annotation flink-remedy.dev/approve"),
             Self::Removed => f.write_str("somebody removed a value that was filled before; it is filled again at the next deployment, or opt out of the rule"),
             Self::OwnerTookOver => f.write_str("the owner now sets the option in another spelling, or a key beside which it cannot stay, and taking the filled one out restarts the job; it leaves at the next deployment, or approve it by annotation flink-remedy.dev/approve"),
-            Self::InFlight(_) => f.write_str("another job's restart is not over and only one job restarts at a time; it follows by itself"),
+            Self::HourlyBudget(_) => f.write_str("as many jobs have restarted within the last hour as the policy allows (rollout.perHour); it follows by itself"),
+            Self::InFlight(_) => f.write_str("other jobs' restarts are not over, as many as the policy allows at a time (rollout.maxConcurrent); it follows by itself"),
         }
     }
 }

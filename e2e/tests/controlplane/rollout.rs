@@ -96,3 +96,25 @@ async fn as_many_jobs_restart_at_a_time_as_the_policy_allows() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn as_many_jobs_restart_within_an_hour_as_the_policy_allows() {
+    let scene = Scene::new("hourly").await;
+    let names = ["a", "b"];
+    for name in names {
+        scene.create_stable(Fko::V1_15, job(name)).await;
+    }
+    let (operator, _policy) = operator(&scene, "{operatorVersion: '1.15', quietPeriod: 1 ms, perHour: 1}").await;
+    let (first, second) = await_condition("one restart", PATIENCE, async || {
+        match [restarts_of(&scene, &["a"]).await, restarts_of(&scene, &["b"]).await] {
+            [1, 0] => Ok(("a", "b")),
+            [0, 1] => Ok(("b", "a")),
+            neither => Err(neither),
+        }
+    })
+    .await;
+    scene.now_stable(Fko::V1_15, first).await;
+    scene.note(second, "RemediationHeld", "rollout.perHour").await;
+    scene.settle(&operator, 2).await;
+    assert_eq!(restarts_of(&scene, &names).await, 1);
+}

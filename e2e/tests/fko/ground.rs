@@ -16,7 +16,7 @@ pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 fn policy(max_concurrent: usize) -> String {
     let rollout = json!({
         "operatorVersion": "1.7", "acceptedOperatorVersions": ["1.7"], "quietPeriod": "1 ms",
-        "maxConcurrent": max_concurrent,
+        "maxConcurrent": max_concurrent, "perHour": 1_000,
     });
     json!({
         "apiVersion": "flink-remedy.dev/v1alpha1", "kind": "RemediationPolicy", "metadata": {"name": "tests"},

@@ -18,6 +18,8 @@ pub struct Rollout {
     pub paused: bool,
     /// How many jobs of the cluster may be on their way from our change back to stable.
     pub max_concurrent: NonZeroU16,
+    /// How many jobs of the cluster may restart for us within an hour, by the records on the jobs that are there.
+    pub per_hour: NonZeroU16,
     /// How long nobody else may have changed a job before it restarts for us.
     pub quiet_period: Span,
     /// The Flink Kubernetes Operator (FKO) that runs here, such as `1.15`.
@@ -35,6 +37,7 @@ impl Default for Rollout {
         Self {
             paused: false,
             max_concurrent: NonZeroU16::MIN,
+            per_hour: NonZeroU16::MIN.saturating_add(5),
             quiet_period: Span::known("10 min", 600_000),
             operator_version: None,
             accepted_operator_versions: Vec::new(),

@@ -97,7 +97,7 @@ fn record(
     if plan.restarts {
         // Exactly one more than planned on: the resourceVersion in the patch rules out any other write between.
         let generation = deployment.metadata.generation.unwrap_or_default() + 1;
-        record.restart = Some(Restart { change: plan.hash.clone(), generation });
+        record.restart = Some(Restart { change: plan.hash.clone(), generation, at: Some(now) });
     }
     record.approval_used = before.and_then(|filled| filled.approval_used.clone());
     if plan.approved {
@@ -236,7 +236,7 @@ mod tests {
             plan.approved = true;
         }));
         let record = change.record.unwrap();
-        assert_eq!(record.restart, Some(Restart { change: record.change.clone(), generation: 5 }));
+        assert_eq!(record.restart, Some(Restart { change: record.change.clone(), generation: 5, at: Some(record.at) }));
         assert_eq!(record.approval_used.as_deref(), Some("now"));
         assert!(change.restarts);
     }

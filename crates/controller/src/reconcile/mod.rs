@@ -150,8 +150,7 @@ async fn carry_out(
     let started = Instant::now();
     let written = match &intent {
         Intent::Patch(Change { restarts: true, .. }) => {
-            let most = context.policy.rollout.max_concurrent;
-            match context.slot.take(&context.jobs, deployment.uid(), most).await {
+            match context.slot.take(&context.jobs, deployment.uid(), &context.policy.rollout, now).await {
                 Ok(mut slot) => {
                     let applied = apply(&context.client, &context.fence, deployment, &intent).await;
                     match &applied {
@@ -166,8 +165,8 @@ async fn carry_out(
                     }
                     applied
                 }
-                Err(other) => {
-                    look.plan.timing = Timing::Held(HoldReason::InFlight(other));
+                Err(reason) => {
+                    look.plan.timing = Timing::Held(reason);
                     return Ok((look, None));
                 }
             }
@@ -196,7 +195,12 @@ fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Action
     };
     let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).ok();
     let expiry = look.obedience.expires.and_then(until);
-    let at_most = expiry.into_iter().chain(look.quiet_until.and_then(until)).min().unwrap_or(RESYNC * 2);
+    let budget = match &look.plan.timing {
+        Timing::Held(HoldReason::HourlyBudget(free_at)) => until(*free_at),
+        Timing::Now | Timing::NextDeploy | Timing::Nothing | Timing::Held(_) => None,
+    };
+    let soonest = expiry.into_iter().chain(look.quiet_until.and_then(until)).chain(budget).min();
+    let at_most = soonest.unwrap_or(RESYNC * 2);
     Action::requeue(usual.mul_f64(jitter).min(at_most))
 }
 

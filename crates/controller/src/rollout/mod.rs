@@ -1,11 +1,12 @@
 //! How many restarts are in flight in the whole cluster, derived from the objects themselves.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::num::NonZeroU16;
 use std::time::Duration;
 
-use checklist::{Filled, Situation};
+use checklist::policy::Rollout;
+use checklist::{Filled, HoldReason, Restart, Situation};
 use flink_api::{FieldOwners, FlinkDeployment};
+use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
@@ -13,6 +14,9 @@ use crate::jobs::Jobs;
 
 /// How long a restart counts of which nobody knows whether it was written: far longer than a watch lags.
 const UNCERTAIN: Duration = Duration::from_mins(1);
+
+/// What the hourly budget looks back.
+const HOUR: SignedDuration = SignedDuration::from_hours(1);
 
 /// A restart by the generation that it gives its job, and until when it counts if the cache never shows it.
 #[derive(Debug)]
@@ -48,43 +52,59 @@ impl SlotGuard<'_> {
 }
 
 impl RestartSlot {
-    /// The slot for the job with this uid, or `namespace/name` of another whose restart is not over where that is true
-    /// of `most` others, or of this job itself. A job may try its own lost write again: its uid and resourceVersion
-    /// keep that from landing twice.
-    pub async fn take(&self, jobs: &Jobs, uid: &str, most: NonZeroU16) -> Result<SlotGuard<'_>, String> {
+    /// The slot for the job with this uid, or why there is none: as many others restart as the policy allows at a time,
+    /// this job does itself, or as many have within an hour. A job may try its own lost write again: its uid and
+    /// resourceVersion keep that from landing twice.
+    pub async fn take(
+        &self,
+        jobs: &Jobs,
+        uid: &str,
+        rollout: &Rollout,
+        now: Timestamp,
+    ) -> Result<SlotGuard<'_>, HoldReason> {
         let mut written = self.written.lock().await;
         let mut busy = BTreeMap::new();
         let mut unseen = HashSet::new();
+        let mut recent = Vec::new();
         for job in jobs.all() {
             if written.get(job.uid()).is_some_and(|written| job.metadata.generation < Some(written.generation)) {
                 unseen.insert(job.uid().to_owned());
             }
-            if is_in_flight(&job) {
+            let Some(restart) = last_restart(&job) else { continue };
+            if Situation::of(&job).is_in_flight(restart.generation) {
                 busy.insert(job.uid().to_owned(), format!("{}/{}", job.namespace(), job.name()));
             }
+            recent.extend(restart.at.and_then(|at| at.checked_add(HOUR).ok()).filter(|free_at| now < *free_at));
         }
         // A job that the cache does not hold any more is gone; one that it shows as we left it speaks for itself.
-        let now = Instant::now();
-        written.retain(|uid, written| unseen.contains(uid) && written.until.is_none_or(|until| now < until));
+        let instant = Instant::now();
+        written.retain(|uid, written| unseen.contains(uid) && written.until.is_none_or(|until| instant < until));
         for other in written.keys().filter(|other| *other != uid) {
             busy.entry(other.clone()).or_insert_with(|| format!("the job with uid {other}"));
+            recent.extend(now.checked_add(HOUR));
         }
-        let is_full = busy.contains_key(uid) || busy.len() >= usize::from(most.get());
-        match busy.into_values().next() {
-            Some(job) if is_full => Err(job),
-            _ => Ok(SlotGuard { written }),
+        let is_full = busy.contains_key(uid) || busy.len() >= usize::from(rollout.max_concurrent.get());
+        if let Some(job) = busy.into_values().next().filter(|_| is_full) {
+            return Err(HoldReason::InFlight(job));
+        }
+        // Once the oldest of the newest that fill the budget no longer counts, there is room.
+        recent.sort_unstable_by(|one, other| other.cmp(one));
+        match recent.get(usize::from(rollout.per_hour.get()) - 1) {
+            Some(free_at) => Err(HoldReason::HourlyBudget(*free_at)),
+            None => Ok(SlotGuard { written }),
         }
     }
 }
 
 /// Whether a restart that we caused is not over on this job.
 pub fn is_in_flight(job: &FlinkDeployment) -> bool {
-    if job.annotation(checklist::annotations::FILLED).is_none() {
-        return false;
-    }
-    let filled = Filled::of(job, &FieldOwners::of(&job.metadata));
-    let restart = filled.and_then(|filled| filled.restart);
-    restart.is_some_and(|restart| Situation::of(job).is_in_flight(restart.generation))
+    last_restart(job).is_some_and(|restart| Situation::of(job).is_in_flight(restart.generation))
+}
+
+/// The last restart of this job that we caused, by its record.
+fn last_restart(job: &FlinkDeployment) -> Option<Restart> {
+    job.annotation(checklist::annotations::FILLED)?;
+    Filled::of(job, &FieldOwners::of(&job.metadata))?.restart
 }
 
 #[cfg(test)]
@@ -113,6 +133,18 @@ mod tests {
         .unwrap()
     }
 
+    fn rollout(document: &serde_json::Value) -> Rollout {
+        serde_json::from_value(document.clone()).unwrap()
+    }
+
+    fn one() -> Rollout {
+        Rollout::default()
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-02T03:04:05Z".parse().unwrap()
+    }
+
     fn cache() -> (Jobs, Writer<FlinkDeployment>) {
         let (reader, writer) = store();
         (Jobs::new(vec![reader]), writer)
@@ -123,24 +155,43 @@ mod tests {
         let (jobs, mut cache) = cache();
         let slot = RestartSlot::default();
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
-        assert_eq!(slot.take(&jobs, "b", NonZeroU16::MIN).await.unwrap_err(), "n/a");
+        assert_eq!(slot.take(&jobs, "b", &one(), now()).await.unwrap_err(), HoldReason::InFlight("n/a".to_owned()));
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
-        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_ok());
+        assert!(slot.take(&jobs, "b", &one(), now()).await.is_ok());
     }
 
     #[tokio::test]
     async fn no_more_restarts_than_the_policy_allows() {
         let (jobs, mut cache) = cache();
-        let (slot, two) = (RestartSlot::default(), NonZeroU16::new(2).unwrap());
+        let (slot, two) = (RestartSlot::default(), rollout(&json!({"maxConcurrent": 2})));
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
-        assert!(slot.take(&jobs, "a", two).await.is_err(), "its own restart is not over");
-        slot.take(&jobs, "b", two).await.unwrap().written("b", 2);
+        assert!(slot.take(&jobs, "a", &two, now()).await.is_err(), "its own restart is not over");
+        slot.take(&jobs, "b", &two, now()).await.unwrap().written("b", 2);
         let mut unseen = job("b", None, "STABLE");
         unseen.metadata.generation = Some(1);
         cache.apply_watcher_event(&Event::Apply(unseen));
-        assert!(slot.take(&jobs, "c", two).await.is_err());
+        assert!(slot.take(&jobs, "c", &two, now()).await.is_err());
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
-        assert!(slot.take(&jobs, "c", two).await.is_ok());
+        assert!(slot.take(&jobs, "c", &two, now()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn no_more_restarts_within_an_hour_than_the_policy_allows() {
+        let (jobs, mut cache) = cache();
+        let (slot, two) = (RestartSlot::default(), rollout(&json!({"perHour": 2})));
+        let restarted = |uid: &str, at: &str| {
+            let mut job = job(uid, Some(2), "STABLE");
+            let record = job.metadata.annotations.as_mut().unwrap().get_mut("flink-remedy.dev/filled").unwrap();
+            *record = record.replace("\"generation\":2", &format!("\"generation\":2,\"at\":\"2026-01-02T{at}:05Z\""));
+            Event::Apply(job)
+        };
+        cache.apply_watcher_event(&restarted("a", "02:04"));
+        cache.apply_watcher_event(&restarted("b", "02:30"));
+        assert!(slot.take(&jobs, "x", &two, now()).await.is_ok(), "the first is an hour old");
+        cache.apply_watcher_event(&restarted("c", "02:50"));
+        let free_at = "2026-01-02T03:30:05Z".parse().unwrap();
+        assert_eq!(slot.take(&jobs, "x", &two, now()).await.unwrap_err(), HoldReason::HourlyBudget(free_at));
+        assert!(slot.take(&jobs, "x", &two, free_at).await.is_ok());
     }
 
     #[tokio::test]
@@ -150,10 +201,10 @@ mod tests {
         let mut before = job("a", None, "STABLE");
         before.metadata.generation = Some(1);
         cache.apply_watcher_event(&Event::Apply(before));
-        slot.take(&jobs, "b", NonZeroU16::MIN).await.unwrap().written("a", 2);
-        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_err());
+        slot.take(&jobs, "b", &one(), now()).await.unwrap().written("a", 2);
+        assert!(slot.take(&jobs, "b", &one(), now()).await.is_err());
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
-        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_ok());
+        assert!(slot.take(&jobs, "b", &one(), now()).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -163,11 +214,11 @@ mod tests {
         let mut before = job("a", None, "STABLE");
         before.metadata.generation = Some(1);
         cache.apply_watcher_event(&Event::Apply(before));
-        slot.take(&jobs, "b", NonZeroU16::MIN).await.unwrap().uncertain("a", 2);
-        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_err());
-        assert!(slot.take(&jobs, "a", NonZeroU16::MIN).await.is_ok());
+        slot.take(&jobs, "b", &one(), now()).await.unwrap().uncertain("a", 2);
+        assert!(slot.take(&jobs, "b", &one(), now()).await.is_err());
+        assert!(slot.take(&jobs, "a", &one(), now()).await.is_ok());
         tokio::time::advance(UNCERTAIN).await;
-        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_ok());
+        assert!(slot.take(&jobs, "b", &one(), now()).await.is_ok());
     }
 
     #[tokio::test]
@@ -176,8 +227,8 @@ mod tests {
         let slot = RestartSlot::default();
         let restarting = job("a", Some(2), "UPGRADING");
         cache.apply_watcher_event(&Event::Apply(restarting.clone()));
-        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_err());
+        assert!(slot.take(&jobs, "b", &one(), now()).await.is_err());
         cache.apply_watcher_event(&Event::Delete(restarting));
-        assert!(slot.take(&jobs, "b", NonZeroU16::MIN).await.is_ok());
+        assert!(slot.take(&jobs, "b", &one(), now()).await.is_ok());
     }
 }
