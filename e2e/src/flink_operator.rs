@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::Mutex;
 
 use sha2::{Digest as _, Sha256};
 
@@ -34,12 +35,20 @@ appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
 ";
 
-/// A running Flink operator; it ends with this value or with the test's process.
+/// A Flink operator; it ends with this value or with the test's process.
 #[derive(Debug)]
 pub struct FlinkOperator {
+    running: Mutex<Option<Running>>,
+    folder: PathBuf,
+    kubeconfig: PathBuf,
+    hosts: PathBuf,
+}
+
+/// A process that ends when this does.
+#[derive(Debug)]
+struct Running {
     child: Child,
     hold: Option<ChildStdin>,
-    folder: PathBuf,
 }
 
 impl FlinkOperator {
@@ -52,17 +61,35 @@ impl FlinkOperator {
         fs::create_dir_all(&folder).expect("the folder is writable");
         fs::write(folder.join("flink-conf.yaml"), SETTINGS).expect("the folder is writable");
         fs::write(folder.join("log4j-console.properties"), LOG).expect("the folder is writable");
-        let log = File::create(folder.join("log")).expect("the folder is writable");
+        let (kubeconfig, hosts) = (plane.kubeconfig().to_path_buf(), job_managers.hosts().to_path_buf());
+        let operator = Self { running: Mutex::default(), folder, kubeconfig, hosts };
+        operator.start_again();
+        operator
+    }
+
+    /// Ends the process at once, as a node does that is lost.
+    pub fn stop(&self) {
+        *self.running.lock().expect("no test has panicked here") = None;
+    }
+
+    /// Starts the process anew, with the same configuration.
+    pub fn start_again(&self) {
+        *self.running.lock().expect("no test has panicked here") = Some(self.process());
+    }
+
+    fn process(&self) -> Running {
+        let folder = &self.folder;
+        let log = File::options().create(true).append(true).open(folder.join("log")).expect("the folder is writable");
         let mut child = Command::new("sh")
             // It ends when nobody holds the pipe any more: with the test's process, however that ends.
             .args(["-c", "\"$@\" & cat >/dev/null; kill -KILL $!; wait $!", "sh"])
             .arg(jdk("java"))
             .args(["-Xmx512m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-XX:-UsePerfData", "-cp", &class_path()])
-            .arg(format!("-Djdk.net.hosts.file={}", job_managers.hosts().display()))
+            .arg(format!("-Djdk.net.hosts.file={}", self.hosts.display()))
             .arg(format!("-Dlog4j.configurationFile={}", folder.join("log4j-console.properties").display()))
             .arg("org.apache.flink.kubernetes.operator.FlinkOperator")
-            .env("KUBECONFIG", plane.kubeconfig())
-            .env("FLINK_CONF_DIR", &folder)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("FLINK_CONF_DIR", folder)
             .env("FLINK_PLUGINS_DIR", folder.join("plugins"))
             .env("OPERATOR_NAMESPACE", "flink-operator")
             .env("OPERATOR_NAME", "flink-kubernetes-operator")
@@ -75,7 +102,7 @@ impl FlinkOperator {
             .spawn()
             .expect("a shell starts");
         let hold = child.stdin.take();
-        Self { child, hold, folder }
+        Running { child, hold }
     }
 
     /// The folder with its configuration, as `flink-remedy run --operator-config` reads it.
@@ -89,7 +116,7 @@ impl FlinkOperator {
     }
 }
 
-impl Drop for FlinkOperator {
+impl Drop for Running {
     fn drop(&mut self) {
         self.hold = None;
         self.child.wait().expect("a child can be waited for");

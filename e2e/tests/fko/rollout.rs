@@ -99,6 +99,21 @@ async fn a_second_replica_takes_over_in_mid_flight() {
     assert_all_restarted_once(ground, &scene, JOBS, 1).await;
 }
 
+/// The Flink operator says nothing while it is down: one job waits for it with its change, the others without.
+#[tokio::test]
+async fn a_flink_operator_that_was_down_meets_one_change_and_no_burst() {
+    let ground = ground().await;
+    let scene = stable_jobs(ground, "down", JOBS).await;
+    ground.flink_operator.stop();
+    let operator = ground.start(&scene).await;
+    patched(&scene, 1).await;
+    scene.look_again(&operator, u32::try_from(JOBS).unwrap()).await;
+    let meanwhile = scene.patches().len();
+    ground.flink_operator.start_again();
+    assert_eq!(meanwhile, 1, "changes that waited for the Flink operator");
+    assert_all_restarted_once(ground, &scene, JOBS, 1).await;
+}
+
 /// `FLINK_REMEDY_FLEET=50` makes a fleet of that many jobs; it takes minutes.
 #[tokio::test]
 async fn a_fleet_restarts_as_many_at_a_time_as_the_policy_allows_through_a_crash() {
