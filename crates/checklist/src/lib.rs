@@ -34,7 +34,7 @@ pub use plan::{Plan, PlannedFill, Timing, plan, plan_with};
 pub use platform::Platform;
 pub use policy::{Mode, Policy};
 pub use rule::{Check, Fill, Judgement, Rule, Scope, Verdict, Writes};
-pub use situation::Situation;
+pub use situation::{RestartOutcome, Situation};
 pub use subject::{Cluster, Kind, Subject, SubjectError};
 pub use surroundings::{Neighbours, Surroundings};
 pub use target::{Disruption, Target};

@@ -30,6 +30,15 @@ pub struct Situation {
     pub status: Option<Parsed<FlinkDeploymentStatus>>,
 }
 
+/// What has come of a restart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RestartOutcome {
+    /// The job has been stable since.
+    Stable,
+    /// It has not, and there is evidence that it will not be; slowness is none.
+    Failed(&'static str),
+}
+
 impl Situation {
     /// Reads the situation of one deployment.
     pub fn of(deployment: &FlinkDeployment) -> Self {
@@ -76,15 +85,43 @@ impl Situation {
     }
 
     /// Whether the restart that gave the object this generation is still under way: the job has not been
-    /// stable since, by its present state or by the last stable spec that FKO keeps.
+    /// stable since.
     pub fn is_in_flight(&self, restart_generation: i64) -> bool {
         let Some(Parsed::Ok(status)) = &self.status else { return true };
+        let suspended = status.lifecycle_state.as_deref() == Some("SUSPENDED") && self.wants_suspended();
+        !(self.was_stable_under(status, restart_generation) || suspended || self.deleting)
+    }
+
+    /// By its present state, or by the last stable spec that FKO keeps.
+    fn was_stable_under(&self, status: &FlinkDeploymentStatus, generation: i64) -> bool {
         let stable_now = status.lifecycle_state.as_deref() == Some("STABLE")
             && (self.job.is_none() || status.job_status.state.as_deref() == Some("RUNNING"))
-            && status.reconciled_generation().is_some_and(|generation| generation >= restart_generation);
-        let stable_since = status.stable_generation().is_some_and(|generation| generation >= restart_generation);
-        let suspended = status.lifecycle_state.as_deref() == Some("SUSPENDED") && self.wants_suspended();
-        !(stable_now || stable_since || suspended || self.deleting)
+            && status.reconciled_generation().is_some_and(|reconciled| reconciled >= generation);
+        stable_now || status.stable_generation().is_some_and(|stable| stable >= generation)
+    }
+
+    /// What has come of the restart that gave the object this generation; `None` where that cannot be told yet, or any
+    /// more.
+    pub fn outcome(&self, restart_generation: i64) -> Option<RestartOutcome> {
+        let Some(Parsed::Ok(status)) = &self.status else { return None };
+        if self.was_stable_under(status, restart_generation) {
+            return Some(RestartOutcome::Stable);
+        }
+        if !self.is_in_flight(restart_generation) {
+            return None;
+        }
+        let error = status.error.as_deref().is_some_and(|error| !error.is_empty());
+        match (status.lifecycle_state.as_deref(), status.job_status.state.as_deref()) {
+            (Some("ROLLING_BACK" | "ROLLED_BACK"), _) => {
+                Some(RestartOutcome::Failed("the Flink operator has rolled it back"))
+            }
+            // Before FKO has acted on the change, that is what the change has found.
+            (Some("FAILED"), _) | (_, Some("FAILED")) if self.is_reconciled(status) == Some(true) => {
+                Some(RestartOutcome::Failed("the job has failed"))
+            }
+            _ if error => Some(RestartOutcome::Failed("the Flink operator reports an error in status.error")),
+            _ => None,
+        }
     }
 }
 
@@ -117,5 +154,24 @@ mod tests {
         assert!(situation(&status("FAILED", 4, 3), &job).is_in_flight(4));
         assert!(!situation(&json!({"lifecycleState": "SUSPENDED"}), &json!({"state": "suspended"})).is_in_flight(4));
         assert!(situation(&json!({"lifecycleState": 1}), &json!({})).is_in_flight(4));
+    }
+
+    #[test]
+    fn a_restart_has_failed_on_evidence_only() {
+        let outcome = |lifecycle: &str, state: &str, observed: i64, error: &str| {
+            let status = json!({"lifecycleState": lifecycle, "jobStatus": {"state": state}, "observedGeneration": observed,
+                                "error": error});
+            situation(&status, &json!({"upgradeMode": "savepoint"})).outcome(4)
+        };
+        let is_failed = |outcome| matches!(outcome, Some(RestartOutcome::Failed(_)));
+        assert_eq!(outcome("STABLE", "RUNNING", 4, ""), Some(RestartOutcome::Stable));
+        assert_eq!(outcome("STABLE", "RUNNING", 3, ""), None);
+        assert_eq!(outcome("UPGRADING", "RECONCILING", 3, ""), None);
+        assert_eq!(outcome("DEPLOYED", "RESTARTING", 4, ""), None);
+        assert!(is_failed(outcome("DEPLOYED", "FAILED", 4, "")) && is_failed(outcome("FAILED", "RECONCILING", 4, "")));
+        assert_eq!(outcome("FAILED", "FAILED", 3, ""), None);
+        assert!(is_failed(outcome("UPGRADING", "RUNNING", 3, "no savepoint")));
+        assert!(is_failed(outcome("ROLLED_BACK", "RUNNING", 4, "")));
+        assert_eq!(situation(&json!({"lifecycleState": 1}), &json!({})).outcome(4), None);
     }
 }

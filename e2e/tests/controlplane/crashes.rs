@@ -48,6 +48,9 @@ async fn end(scene: &Scene) -> End {
         let mut filled = record(&job);
         if let Some(fields) = filled.as_object_mut() {
             assert!(fields.remove("at").is_some(), "{filled}");
+            if let Some(restart) = fields.get_mut("restart").and_then(Value::as_object_mut) {
+                assert!(restart.remove("at").is_some(), "{filled}");
+            }
         }
         end.specs.insert(name, job.data["spec"].clone());
         end.records.insert(name, filled);

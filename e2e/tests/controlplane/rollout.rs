@@ -118,3 +118,24 @@ async fn as_many_jobs_restart_within_an_hour_as_the_policy_allows() {
     scene.settle(&operator, 2).await;
     assert_eq!(restarts_of(&scene, &names).await, 1);
 }
+
+#[tokio::test]
+async fn what_has_come_of_a_restart_is_told_and_slowness_is_no_failure() {
+    let scene = Scene::new("outcome").await;
+    let live = scene.create_stable(Fko::V1_15, job("j")).await;
+    let (operator, _policy) = operator(&scene, "{operatorVersion: '1.15', quietPeriod: 1 ms}").await;
+    let filled = scene.filled("j").await;
+    assert!(filled.metadata.generation > live.metadata.generation);
+    let upgraded = |lifecycle: &str, state: &str| json!({"lifecycleState": lifecycle, "jobStatus": {"state": state}, "observedGeneration": filled.metadata.generation});
+    scene.status("j", upgraded("DEPLOYED", "RESTARTING")).await;
+    scene.look_again(&operator, 1).await;
+    assert_eq!(scene.notes("j", "RemediationFailed").await, Vec::<String>::new());
+    scene.status("j", upgraded("FAILED", "FAILED")).await;
+    let note = scene.note("j", "RemediationFailed", "the job has failed").await;
+    assert!(note.contains("metrics.reporter.prom.port") && note.contains("Nothing is taken back by itself"), "{note}");
+    scene.now_stable(Fko::V1_15, "j").await;
+    let note = scene.note("j", "RemediationUnverified", "The job is stable again").await;
+    assert!(note.contains("metrics.reporter.prom.port"), "{note}");
+    scene.settle(&operator, 1).await;
+    assert_eq!(scene.patches().len(), 1, "{:#?}", scene.patches());
+}

@@ -20,8 +20,10 @@ pub enum Reason {
     RemediationAdvised,
     /// A value belongs to another manager.
     RemediationConflict,
-    /// The change was refused.
+    /// The change was refused, or the job has not come back from its restart.
     RemediationFailed,
+    /// The job has come back from the restart, and nobody has looked any further.
+    RemediationUnverified,
     /// The job is left alone on request.
     OptedOut,
     /// An annotation of ours cannot be read.
@@ -74,7 +76,12 @@ impl Reason {
                 "Another field manager owns a value that would be filled. It is left as it is."
             }
             Self::RemediationFailed => {
-                "The API server, an admission webhook or a quota refused the change. It is tried again, later each time."
+                "The API server, an admission webhook or a quota refused the change, which is tried again, later each \
+                 time; or the job has not come back from the restart that a change caused, and the note says what to do."
+            }
+            Self::RemediationUnverified => {
+                "The job is stable again after the restart that a change caused. Whether it completes checkpoints was not \
+                 looked at."
             }
             Self::OptedOut => "The job, or its namespace, is opted out by annotation.",
             Self::InvalidAnnotation => {
@@ -92,7 +99,11 @@ impl Reason {
     /// The type of Events with this reason.
     pub fn usual_type(self) -> EventType {
         match self {
-            Self::Remediated | Self::RemediationHeld | Self::RemediationAdvised | Self::OptedOut => EventType::Normal,
+            Self::Remediated
+            | Self::RemediationHeld
+            | Self::RemediationAdvised
+            | Self::RemediationUnverified
+            | Self::OptedOut => EventType::Normal,
             Self::RemediationConflict | Self::RemediationFailed | Self::InvalidAnnotation | Self::InvalidResource => {
                 EventType::Warning
             }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use checklist::{Disruption, Filled, Holdings, Obedience, OptOut, Plan, Timing, Verdict, annotations};
+use checklist::{
+    Disruption, Filled, Holdings, Obedience, OptOut, Plan, RestartOutcome, Situation, Timing, Verdict, annotations,
+};
 use flink_api::FlinkDeployment;
 use jiff::{SignedDuration, Timestamp};
 
@@ -33,6 +35,7 @@ pub fn notices(
         notices.push(opted_out(deployment, plan));
     }
     notices.extend(holdings.filled.as_ref().filter(|filled| now.duration_since(filled.at) < NEWS).map(remediated));
+    notices.extend(holdings.filled.as_ref().and_then(|filled| restarted(filled, &Situation::of(deployment), now)));
     notices.extend(pending(plan, dry_run));
     notices.extend(advised(plan, obedience));
     notices
@@ -65,6 +68,33 @@ fn remediated(filled: &Filled) -> Notice {
         fitted("Filled ", &values, &format!(". {cost} {HOW_TO_OPT_OUT}"))
     };
     Notice { reason: Reason::Remediated, note, salt: filled.at.to_string() }
+}
+
+/// What has come of the last restart that we caused, told from the record and the status.
+fn restarted(filled: &Filled, situation: &Situation, now: Timestamp) -> Option<Notice> {
+    let restart = filled.restart.as_ref()?;
+    let values = filled.values.iter().filter(|(_, value)| value.change == restart.change);
+    let mut values = by_rule(values.map(|(target, value)| (value.rule.as_str(), target.shown(&value.value))));
+    if values.is_empty() {
+        values.push(format!("change {}", restart.change));
+    }
+    let (reason, head, tail) = match situation.outcome(restart.generation)? {
+        RestartOutcome::Stable if restart.at.is_some_and(|at| now.duration_since(at) < NEWS) => (
+            Reason::RemediationUnverified,
+            "The job is stable again after the restart for ".to_owned(),
+            ". Whether it completes checkpoints is not looked at here; see that one does.".to_owned(),
+        ),
+        RestartOutcome::Stable => return None,
+        RestartOutcome::Failed(why) => (
+            Reason::RemediationFailed,
+            "After the restart for ".to_owned(),
+            format!(
+                ": {why}. Nothing is taken back by itself: if one of these values is the cause, set that option yourself, \
+                 which takes ours away. {HOW_TO_OPT_OUT}"
+            ),
+        ),
+    };
+    Some(Notice { reason, note: fitted(&head, &values, &tail), salt: restart.change.clone() })
 }
 
 fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
