@@ -72,7 +72,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts `flink-remedy run` with a free port for `--listen` and, if the test brings no policy, with one under which jobs restart as soon as they are stable.
+    /// Starts `flink-remedy run` with a free port for `--listen` and, if the test brings neither policy nor program, with a policy under which jobs restart as soon as they are stable.
     ///
     /// # Panics
     /// When the binary is missing: `FLINK_REMEDY_BIN`, else the one in the tests' target folder.
@@ -81,7 +81,7 @@ impl Operator {
         let folder = tempfile::Builder::new().prefix("flink-remedy-log-").tempdir().expect("a temporary folder");
         let policy = folder.path().join("policy.yaml");
         std::fs::write(&policy, POLICY).expect("a writable folder");
-        let is_given = options.args.iter().any(|arg| arg == "--policy");
+        let is_given = options.program.is_some() || options.args.iter().any(|arg| arg == "--policy");
         let log = File::create(folder.path().join("log")).expect("a log file");
         let child = Command::new(options.program.clone().unwrap_or_else(binary))
             .args(["run", "--listen", &address.to_string()])
