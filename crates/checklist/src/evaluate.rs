@@ -25,12 +25,12 @@ fn judge(rule: &Rule, subject: &Subject, policy: &Policy) -> Vec<Judgement> {
         (Check::Keys(check), _) => check(subject, policy),
     };
     for judgement in &mut judgements {
-        judgement.message = bounded(std::mem::take(&mut judgement.message));
         judgement.fills.retain(|fill| !subject.has(&fill.target));
         if !judgement.fills.is_empty() && !subject.passes_on_options() {
             let why = format!("{}; Flink {} reads it on the session cluster only", judgement.message, subject.version);
-            *judgement = Judgement::advice(bounded(why));
+            *judgement = Judgement::advice(why);
         }
+        judgement.message = bounded(std::mem::take(&mut judgement.message));
     }
     judgements
 }

@@ -5,8 +5,9 @@
 //! FKO's standalone mode calls too) writes over them its own process size in whole mebibytes as the request, and
 //! that times `kubernetes.taskmanager.memory.limit-factor` as the limit. Other containers there are beside Flink.
 
-use crate::storage::shown;
 use flink_conf::parse_memory_bytes;
+
+use crate::storage::shown;
 
 /// The largest size that Flink can hold.
 const MAX: u128 = i64::MAX as u128;
