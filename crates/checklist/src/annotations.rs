@@ -12,3 +12,5 @@ pub const MODE: &str = "flink-remedy.dev/mode";
 pub const APPROVE: &str = "flink-remedy.dev/approve";
 /// Ours: what we filled, when, by which rule.
 pub const FILLED: &str = "flink-remedy.dev/filled";
+/// Ours: hash of the plan that the job has not come back with. A person who takes it away lets it be tried again.
+pub const QUARANTINED: &str = "flink-remedy.dev/quarantined";

@@ -1,12 +1,15 @@
 use std::collections::BTreeMap;
 
 use flink_api::{Field, FieldOwners, FlinkDeployment};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use crate::annotations::FILLED;
-use crate::{Disruption, Target};
+use crate::{Disruption, Quarantine, Target};
+
+/// Within so long, twice is no accident.
+const TUG_OF_WAR: SignedDuration = SignedDuration::from_hours(1);
 
 /// The annotation `filled`: what we wrote on this object, so that ownership, Events and the restart in
 /// flight can be derived from the object alone.
@@ -24,6 +27,15 @@ pub struct Filled {
     /// The approval that the last approved change used up.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub approval_used: Option<String>,
+    /// What the job has not come back with.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub quarantine: Option<Quarantine>,
+    /// When others were found to have taken values of ours away or changed them, and we wrote again: the last times.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub lost: Vec<Timestamp>,
+    /// The manager to whom we leave the job, after a tug-of-war.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub left_to: Option<String>,
     /// Every value that is ours.
     pub values: BTreeMap<Target, FilledValue>,
 }
@@ -38,6 +50,9 @@ pub struct Restart {
     /// When the change was made; `None` in records of older versions.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub at: Option<Timestamp>,
+    /// Whether the change took values back with which the job had not come back.
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    pub withdrawal: bool,
 }
 
 /// One value of ours.
@@ -72,7 +87,17 @@ impl From<Version> for u8 {
 impl Filled {
     /// A record of a change.
     pub fn new(change: String, at: Timestamp, values: BTreeMap<Target, FilledValue>) -> Self {
-        Self { version: Version, change, at, restart: None, approval_used: None, values }
+        Self {
+            version: Version,
+            change,
+            at,
+            restart: None,
+            approval_used: None,
+            quarantine: None,
+            lost: Vec::new(),
+            left_to: None,
+            values,
+        }
     }
 
     /// Our record on this object. One that our apply does not own alone came with a copied manifest or a
@@ -93,6 +118,22 @@ impl Filled {
     /// The annotation's text: the same record gives the same bytes.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// Whether the job has not come back from this restart of ours, and that is established.
+    pub fn has_failed(&self, restart: &Restart) -> bool {
+        self.quarantine.as_ref().is_some_and(|quarantine| !restart.withdrawal && Some(quarantine.at) >= restart.at)
+    }
+
+    /// Whether values were lost at this time and, within an hour before, another time.
+    pub(crate) fn is_tug_of_war(&self, lost: Timestamp) -> bool {
+        self.lost.iter().any(|before| lost.duration_since(*before) < TUG_OF_WAR)
+    }
+
+    /// Whether we have written this target, and may have taken it back since.
+    pub(crate) fn has_written(&self, target: &Target) -> bool {
+        let taken_back = self.quarantine.as_ref().is_some_and(|quarantine| quarantine.values.contains_key(target));
+        self.values.contains_key(target) || taken_back
     }
 
     /// The values of the last change.

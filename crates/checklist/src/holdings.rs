@@ -3,7 +3,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use flink_api::{FieldOwners, FlinkDeployment, FlinkDeploymentSpec, last_applied_spec};
 use serde_json::Value;
 
-use crate::{Filled, FilledValue, Target};
+use crate::annotations::QUARANTINED;
+use crate::quarantine::job_digest;
+use crate::{Filled, FilledValue, Quarantine, Target};
 
 /// What is ours on one object, derived from the object alone.
 ///
@@ -24,6 +26,10 @@ pub struct Holdings {
     pub shared: BTreeSet<Target>,
     /// Values that we filled and somebody has taken away since.
     pub removed: BTreeSet<Target>,
+    /// Digest of what the job is beside our values.
+    pub job: String,
+    /// What the job has not come back with, while the annotation names it.
+    pub quarantine: Option<Quarantine>,
 }
 
 impl Holdings {
@@ -48,8 +54,32 @@ impl Holdings {
         }
         let listed = filled.iter().flat_map(|filled| filled.values.keys());
         holdings.removed = listed.filter(|target| live(spec, target).is_none()).cloned().collect();
+        let is_listed = |target: &Target| filled.as_ref().is_some_and(|filled| filled.has_written(target));
+        holdings.job = job_digest(spec, is_listed);
+        let named = deployment.annotation(QUARANTINED).map(str::trim);
+        let recorded = filled.as_ref().and_then(|filled| filled.quarantine.clone());
+        holdings.quarantine = recorded.filter(|kept| named == Some(&kept.plan));
         holdings.filled = filled;
         holdings
+    }
+
+    /// Whether somebody has taken away, or changed, a value that our record lists.
+    pub fn has_lost(&self) -> bool {
+        let is_changed = |(target, value): (&Target, &String)| {
+            let listed = self.filled.as_ref().and_then(|filled| filled.values.get(target));
+            listed.is_some_and(|listed| listed.value != FilledValue::remembered(target, value))
+        };
+        !self.removed.is_empty() || self.pinned.iter().any(is_changed)
+    }
+
+    /// The manager to whom we leave the job, after a tug-of-war.
+    pub fn is_left_to(&self) -> Option<&str> {
+        self.filled.as_ref()?.left_to.as_deref()
+    }
+
+    /// What is not tried again: the job's owner has changed nothing since the job did not come back with it.
+    pub fn quarantine_in_force(&self) -> Option<&Quarantine> {
+        self.quarantine.as_ref().filter(|quarantine| quarantine.job == self.job)
     }
 }
 

@@ -82,8 +82,21 @@ pub enum HoldReason {
     OperatorVersion(String),
     /// Somebody took a value of ours away.
     Removed,
+    /// This manager has taken values of ours away, or changed them, twice within an hour.
+    TugOfWar(String),
     /// The owner now sets the option in another spelling; ours can only leave with a restart.
     OwnerTookOver,
+    /// The job has not come back with these values before.
+    Quarantined {
+        /// Hash of the plan.
+        plan: String,
+        /// What was seen then.
+        why: String,
+    },
+    /// Too many jobs have not come back from their restart; at this time one of them no longer counts.
+    RolloutHalted(Timestamp),
+    /// FKO has acted on no job for a while, though this one waits for it.
+    OperatorSilent(String),
     /// As many jobs have restarted as may within an hour; at this time one of them no longer counts.
     HourlyBudget(Timestamp),
     /// This other job's restart is not over. Its name is for logs: in the text it would change with every turn.
@@ -125,7 +138,11 @@ impl fmt::Display for HoldReason {
             Self::Quiet => f.write_str("somebody changed the job less than the policy's rollout.quietPeriod ago; it follows by itself when that is over"),
             Self::OperatorVersion(version) => write!(f, "the Flink operator's version is {version}, and before 1.15 an upgrade can lose the job's state (FLINK-39270); give --operator-version, accept it in the policy (rollout.acceptedOperatorVersions), or approve the restart by annotation flink-remedy.dev/approve"),
             Self::Removed => f.write_str("somebody removed a value that was filled before; it is filled again at the next deployment, or opt out of the rule"),
+            Self::TugOfWar(manager) => write!(f, "field manager {manager} has taken away or changed what was filled, twice within an hour, so the job is left alone. Put the values into its manifest or opt out; to have them filled once more, approve by annotation flink-remedy.dev/approve"),
             Self::OwnerTookOver => f.write_str("the owner now sets the option in another spelling, or a key beside which it cannot stay, and taking the filled one out restarts the job; it leaves at the next deployment, or approve it by annotation flink-remedy.dev/approve"),
+            Self::Quarantined { plan, why } => write!(f, "the job has not come back with these values before ({why}); they are tried again once the plan or the job changes. To try them as they are, remove annotation flink-remedy.dev/quarantined ({plan}) or approve the restart by annotation flink-remedy.dev/approve"),
+            Self::RolloutHalted(_) => f.write_str("too many jobs have not come back from their restart (breaker.failures), so none restarts any more until that is over (breaker.window) or people have seen to those jobs and removed annotation flink-remedy.dev/quarantined from them"),
+            Self::OperatorSilent(job) => write!(f, "the Flink operator seems to be down: it has written no status since {job} began to wait for it, minutes ago; it follows by itself once the operator is back"),
             Self::HourlyBudget(_) => f.write_str("as many jobs have restarted within the last hour as the policy allows (rollout.perHour); it follows by itself"),
             Self::InFlight(_) => f.write_str("other jobs' restarts are not over, as many as the policy allows at a time (rollout.maxConcurrent); it follows by itself"),
         }
@@ -142,6 +159,17 @@ pub(crate) fn moment(situation: &Situation, subject: &Subject, changed: &Subject
 /// Whether a change costs nothing right now, whatever it is.
 pub(crate) fn is_free(situation: &Situation) -> bool {
     matches!(decided(situation), Some(Moment::Free(_)))
+}
+
+/// Whether nothing but its own state keeps us from writing it.
+pub(crate) fn is_ours_to_write(situation: &Situation) -> bool {
+    untouchable(situation).is_none()
+}
+
+/// Whether FKO runs the job on its last stable spec, in place of the present one.
+pub(crate) fn is_rolled_back(situation: &Situation) -> bool {
+    let Some(Parsed::Ok(status)) = &situation.status else { return false };
+    status.lifecycle_state.as_deref() == Some("ROLLED_BACK")
 }
 
 /// The moment, where the situation alone decides it.

@@ -6,12 +6,12 @@ use sha2::{Digest, Sha256};
 
 use crate::filled::hex;
 use crate::leaving::{Leaving, NESTED_YAML};
-use crate::moment::{is_free, moment};
+use crate::moment::{is_free, is_ours_to_write, is_rolled_back, moment};
 use crate::policy::Rollout;
 use crate::storage::shown;
 use crate::{
     Approval, Disruption, Fill, Finding, HoldReason, Holdings, Mode, Moment, Obedience, OptOut, Policy, RULES, Rule,
-    Situation, Subject, Target, Verdict, evaluate, find,
+    Setback, Situation, Subject, Target, Verdict, evaluate, find,
 };
 
 /// When a plan may be carried out.
@@ -46,6 +46,8 @@ pub struct Plan {
     /// Values of ours that leave: the owner sets the option in another spelling, or they would stop the job on
     /// Flink 2 beside another key.
     pub leaving: BTreeSet<Target>,
+    /// What is done about a restart that has failed; comes before everything else.
+    pub setback: Option<Setback>,
     /// Fills that FKO would refuse or die of, with the reason, by code.
     pub refused: Vec<(&'static str, String)>,
     /// When.
@@ -61,6 +63,21 @@ pub struct Plan {
 }
 
 impl Plan {
+    fn nothing() -> Self {
+        Self {
+            findings: Vec::new(),
+            fills: BTreeMap::new(),
+            leaving: BTreeSet::new(),
+            setback: None,
+            refused: Vec::new(),
+            timing: Timing::Nothing,
+            approved: false,
+            restarts: false,
+            closes_gap: false,
+            hash: String::new(),
+        }
+    }
+
     /// Whether the plan writes or removes nothing.
     pub fn is_empty(&self) -> bool {
         self.fills.is_empty() && self.leaving.is_empty()
@@ -94,8 +111,12 @@ pub fn plan_with(
     policy: &Policy,
 ) -> Plan {
     let free = is_free(situation);
-    let (mut plan, changed) = propose(rules, subject, holdings, obedience, policy, free);
+    let (mut plan, changed) = propose(rules, subject, situation, holdings, obedience, policy, free);
     let mode = obedience.mode(policy.mode);
+    let may_write = mode > Mode::Advise && obedience.opt_out != OptOut::All && is_ours_to_write(situation);
+    if may_write && !policy.rollout.paused {
+        plan.setback = Setback::of(situation, subject, holdings);
+    }
     if plan.is_empty() || mode == Mode::Off || obedience.opt_out == OptOut::All {
         plan.fills.clear();
         plan.leaving.clear();
@@ -109,24 +130,48 @@ pub fn plan_with(
         Timing::Held(HoldReason::Advise)
     } else if plan.is_pressing() || !plan.restarts {
         let moment = allowed(moment(situation, subject, &changed), &policy.rollout);
-        timing(&plan, moment, mode, holdings, gate(situation, &policy.rollout))
+        match quarantine(&plan, &moment, holdings).or_else(|| tug_of_war(&plan, situation, holdings)) {
+            Some(hold) => Timing::Held(hold),
+            None => timing(&plan, moment, mode, holdings, gate(situation, &policy.rollout)),
+        }
     } else {
         Timing::NextDeploy
     };
-    plan.approved &= plan.restarts && plan.timing == Timing::Now;
+    let is_used = plan.restarts || holdings.is_left_to().is_some();
+    plan.approved &= is_used && plan.timing == Timing::Now;
     plan
+}
+
+/// Why a plan is not tried again with which the job has not come back before, unless a person says so.
+fn quarantine(plan: &Plan, moment: &Moment, holdings: &Holdings) -> Option<HoldReason> {
+    let quarantine =
+        holdings.quarantine_in_force().filter(|quarantine| quarantine.covers(&plan.fills, &holdings.ours))?;
+    let is_approved = plan.approved && *moment == Moment::Stable;
+    (!is_approved).then(|| HoldReason::Quarantined { plan: quarantine.plan.clone(), why: quarantine.why.clone() })
+}
+
+/// That somebody else keeps taking our values away, so that we leave the job to them, unless a person says otherwise.
+fn tug_of_war(plan: &Plan, situation: &Situation, holdings: &Holdings) -> Option<HoldReason> {
+    let filled = holdings.filled.as_ref().filter(|_| !plan.approved)?;
+    let others = || situation.changed_by.clone().unwrap_or_else(|| "somebody".to_owned());
+    let is_again = holdings.has_lost() && situation.changed.is_some_and(|lost| filled.is_tug_of_war(lost));
+    filled.left_to.clone().or_else(|| is_again.then(others)).map(HoldReason::TugOfWar)
 }
 
 /// What would be written, without a moment for it yet, and the subject with it.
 fn propose(
     rules: &[&'static Rule],
     subject: &Subject,
+    situation: &Situation,
     holdings: &Holdings,
     obedience: &Obedience,
     policy: &Policy,
     free: bool,
 ) -> (Plan, Subject) {
     let obeyed: Vec<&'static Rule> = rules.iter().copied().filter(|rule| !obedience.is_opted_out(rule)).collect();
+    if let Some(plan) = taking_back(rules, subject, situation, holdings, policy, free) {
+        return (plan, subject.clone());
+    }
     let leaving = Leaving::of(subject, holdings);
     let subject_then = leaving.without_overlapping(subject);
     let respelled = respelled(&leaving, &subject_then, holdings);
@@ -151,12 +196,29 @@ fn propose(
         fills: closure.fills,
         leaving,
         refused: closure.refused.into_iter().collect(),
-        timing: Timing::Nothing,
-        approved: false,
-        restarts: false,
         closes_gap,
+        ..Plan::nothing()
     };
     (plan, closure.subject)
+}
+
+/// The removal, and nothing else, of what is in quarantine and still in the spec, once that is free or FKO runs the job
+/// on another spec anyway.
+fn taking_back(
+    rules: &[&'static Rule],
+    subject: &Subject,
+    situation: &Situation,
+    holdings: &Holdings,
+    policy: &Policy,
+    free: bool,
+) -> Option<Plan> {
+    let quarantine = holdings.quarantine_in_force().filter(|_| free || is_rolled_back(situation))?;
+    let ours = quarantine.values.keys().filter(|target| holdings.ours.contains_key(target) && !target.keeps_state());
+    let leaving: BTreeSet<Target> = ours.cloned().collect();
+    let findings = evaluate(rules, subject, policy);
+    let plan =
+        || Plan { findings, hash: hash(&BTreeMap::new(), &leaving), leaving: leaving.clone(), ..Plan::nothing() };
+    (!leaving.is_empty()).then(plan)
 }
 
 /// The moment as the policy sees it: some restarts that lose more than time it allows beforehand.
@@ -187,6 +249,8 @@ fn timing(plan: &Plan, moment: Moment, mode: Mode, holdings: &Holdings, gate: Op
             Timing::Held(HoldReason::Paused)
         }
         Moment::Stable | Moment::NeedsApproval(_) if plan.approved => Timing::Now,
+        // What FKO has rolled back is in the way of every other change until it leaves.
+        Moment::Blocked(HoldReason::RolledBack) if plan.approved && plan.fills.is_empty() => Timing::Now,
         Moment::Blocked(reason) | Moment::NeedsApproval(reason) => Timing::Held(reason),
         // What leaves rides along with a gap's restart; it is not worth one of its own.
         Moment::Stable if !plan.closes_gap => Timing::Held(HoldReason::OwnerTookOver),
@@ -212,7 +276,8 @@ fn is_approved(hash: &str, obedience: &Obedience, holdings: &Holdings) -> bool {
     }
 }
 
-fn hash(fills: &BTreeMap<Target, PlannedFill>, leaving: &BTreeSet<Target>) -> String {
+/// Identifies what is written and removed.
+pub(crate) fn hash(fills: &BTreeMap<Target, PlannedFill>, leaving: &BTreeSet<Target>) -> String {
     if fills.is_empty() && leaving.is_empty() {
         return String::new();
     }

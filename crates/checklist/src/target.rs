@@ -2,7 +2,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use flink_api::Field;
-use flink_conf::options::{MAX_PARALLELISM, STATE_BACKEND};
+use flink_conf::options::{
+    CHECKPOINT_DIRECTORY, CHECKPOINT_STORAGE, HIGH_AVAILABILITY, HIGH_AVAILABILITY_DIRECTORY, MAX_PARALLELISM,
+    SAVEPOINT_DIRECTORY, STATE_BACKEND,
+};
 use flink_conf::{FlinkOption, Key};
 
 /// What a fill costs a running job, by FKO's diff of specs (`SpecDiff`, `AbstractFlinkSpec.java`).
@@ -37,6 +40,17 @@ const FREE_PREFIXES: &[&str] = &["job.autoscaler", "parallelism.default", "kuber
 /// maximum parallelism other than the one in the state is refused (`StateAssignmentOperation`).
 const STATE_UNSAFE: &[&FlinkOption] = &[&STATE_BACKEND, &MAX_PARALLELISM];
 
+/// Options by which a job that has run is found again: backend, maximum parallelism, directories, high availability.
+const KEEPS_STATE: &[&FlinkOption] = &[
+    &STATE_BACKEND,
+    &MAX_PARALLELISM,
+    &CHECKPOINT_STORAGE,
+    &CHECKPOINT_DIRECTORY,
+    &SAVEPOINT_DIRECTORY,
+    &HIGH_AVAILABILITY,
+    &HIGH_AVAILABILITY_DIRECTORY,
+];
+
 impl Target {
     /// An option by its key.
     pub fn option(key: impl AsRef<str>) -> Self {
@@ -53,6 +67,15 @@ impl Target {
                 Disruption::StateUnsafe
             }
             Self::Option(_) | Self::LogFile(_) | Self::PodAnnotation(_) => Disruption::Restart,
+        }
+    }
+
+    /// Whether a job that has run finds its state, or its place in high availability, by this value: it is never taken
+    /// back then.
+    pub fn keeps_state(&self) -> bool {
+        match self {
+            Self::Option(key) => KEEPS_STATE.iter().any(|option| option.is_spelled(key.as_str())),
+            Self::LogFile(_) | Self::PodAnnotation(_) => false,
         }
     }
 

@@ -10,6 +10,7 @@ pub mod lease;
 mod metrics;
 mod namespaces;
 pub mod operator_config;
+mod own;
 pub mod reconcile;
 mod report;
 pub mod rollout;

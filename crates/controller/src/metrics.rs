@@ -5,9 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use checklist::{Finding, Verdict};
+use checklist::policy::Breaker;
+use checklist::{Evidence, Finding, Verdict};
+use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
+use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
@@ -16,7 +19,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use crate::events::Reason;
 use crate::jobs::Jobs;
-use crate::rollout::is_in_flight;
+use crate::rollout::{halted, is_in_flight};
 
 /// A metric as machines and the documentation know it.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +50,9 @@ descriptions! {
     HELD_JOBS = "held_jobs", "gauge", "reason", "Jobs whose remediation is held, by reason";
     REMEDIATIONS = "remediations", "counter", "rule", "Changes written to jobs, by rule that asked for a value";
     RESTARTS = "restarts", "counter", "", "Restarts of running jobs that a change caused";
+    RESTART_FAILURES = "restart_failures", "counter", "evidence", "Restarts that a change caused and the job has not come back from, by what showed it";
+    WITHDRAWALS = "withdrawals", "counter", "", "Changes taken back because the job had not come back with them";
+    ROLLOUT_HALTED = "rollout_halted", "gauge", "", "1 while no job restarts any more, after too many have not come back";
     RESTART_IN_FLIGHT = "restart_in_flight", "gauge", "namespace, name", "1 while a restart of ours is under way on this job";
     EVENTS_EMITTED = "events_emitted", "counter", "reason", "Kubernetes Events posted or found posted, by reason";
     EVENTS_DROPPED = "events_dropped", "counter", "reason", "Kubernetes Events not posted, by reason";
@@ -71,6 +77,8 @@ struct Inner {
     durations: Family<StageLabels, Histogram>,
     remediations: Family<Vec<Label>, Counter>,
     restarts: Counter,
+    failures: Family<Vec<Label>, Counter>,
+    withdrawals: Counter,
     events: Family<Vec<Label>, Counter>,
     events_dropped: Family<Vec<Label>, Counter>,
     leader: Gauge,
@@ -93,6 +101,8 @@ impl Default for Inner {
             durations: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_016, 4.0, 11))),
             remediations: Family::default(),
             restarts: Counter::default(),
+            failures: Family::default(),
+            withdrawals: Counter::default(),
             events: Family::default(),
             events_dropped: Family::default(),
             leader: Gauge::default(),
@@ -103,16 +113,18 @@ impl Default for Inner {
 
 impl Metrics {
     /// Puts everything into a registry; gauges about jobs are read from the cache at scrape.
-    pub fn register(&self, registry: &mut Registry, jobs: Jobs) {
+    pub fn register(&self, registry: &mut Registry, jobs: Jobs, breaker: Breaker) {
         let inner = &self.0;
         register(registry, &RECONCILIATIONS, &inner.reconciliations);
         register(registry, &DURATIONS, &inner.durations);
         register(registry, &REMEDIATIONS, &inner.remediations);
         register(registry, &RESTARTS, &inner.restarts);
+        register(registry, &RESTART_FAILURES, &inner.failures);
+        register(registry, &WITHDRAWALS, &inner.withdrawals);
         register(registry, &EVENTS_EMITTED, &inner.events);
         register(registry, &EVENTS_DROPPED, &inner.events_dropped);
         register(registry, &LEADER, &inner.leader);
-        registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs }));
+        registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs, breaker }));
     }
 
     /// A look at a job is over.
@@ -130,9 +142,15 @@ impl Metrics {
         self.0.remediations.get_or_create(&vec![("rule", rule)]).inc();
     }
 
-    /// A change was written that restarts a running job.
-    pub fn restarted(&self) {
-        self.0.restarts.inc();
+    /// So many changes were written that restart a running job.
+    pub fn restarted(&self, changes: u64) {
+        self.0.restarts.inc_by(changes);
+    }
+
+    /// A job has not come back from a restart of ours, and what it had not come back with is taken back or not.
+    pub(crate) fn failed(&self, evidence: Evidence, is_withdrawn: bool) {
+        self.0.failures.get_or_create(&vec![("evidence", evidence.label())]).inc();
+        self.0.withdrawals.inc_by(u64::from(is_withdrawn));
     }
 
     pub(crate) fn event_emitted(&self, reason: Reason) {
@@ -166,6 +184,7 @@ impl Metrics {
 struct AtScrape {
     inner: Arc<Inner>,
     jobs: Jobs,
+    breaker: Breaker,
 }
 
 impl Collector for AtScrape {
@@ -197,6 +216,10 @@ impl Collector for AtScrape {
             &HELD_JOBS,
             holds.into_iter().map(|(reason, n)| (vec![("reason", reason.to_owned())], n)),
         )?;
+        let is_halted = halted(&self.jobs, &self.breaker, Timestamp::now()).is_some();
+        let Description { name, help, .. } = ROLLOUT_HALTED;
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(is_halted)).encode(metric)?;
         let in_flight = self.jobs.all().filter(|job| is_in_flight(job));
         gauges(
             &mut encoder,
@@ -215,7 +238,6 @@ fn gauges(
     description: &Description,
     rows: impl Iterator<Item = (Vec<(&'static str, String)>, i64)>,
 ) -> Result<(), fmt::Error> {
-    use prometheus_client::metrics::MetricType;
     let mut metric = encoder.encode_descriptor(description.name, description.help, None, MetricType::Gauge)?;
     for (labels, value) in rows {
         ConstGauge::new(value).encode(metric.encode_family(&labels)?)?;
@@ -233,10 +255,11 @@ mod tests {
     fn every_described_metric_is_exposed_under_its_name() {
         let metrics = Metrics::default();
         let mut registry = Registry::with_prefix("flink_remedy");
-        metrics.register(&mut registry, Jobs::new(Vec::new()));
+        metrics.register(&mut registry, Jobs::new(Vec::new()), Breaker::default());
         metrics.reconciled("Settled");
         metrics.stage("plan", "ok", Duration::from_millis(1));
         metrics.remediated("CKP003");
+        metrics.failed(Evidence::JobFailed, true);
         metrics.event_emitted(Reason::Remediated);
         metrics.event_dropped(Reason::Remediated);
         let mut text = String::new();

@@ -12,6 +12,7 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::{Config as Concurrency, applier};
+use prometheus_client::registry::Registry;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinError, JoinSet};
 use tracing::{error, info};
@@ -22,8 +23,9 @@ use crate::lease::{Elector, Fence, LeaseConfig, LeaseError};
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::operator_config::{self, Known, Source};
+use crate::own::own_deployment;
 use crate::reconcile::{Backoff, Context, error_policy, reconcile};
-use crate::rollout::RestartSlot;
+use crate::rollout::{CheckpointWatch, RestartSlot, Watchdog};
 use crate::watch::{self as watches, Forget, Queue, enqueue};
 
 /// Longest time that looks in progress and queued Events get when the process is asked to end.
@@ -40,6 +42,8 @@ pub struct Settings {
     pub watch_namespaces: Vec<String>,
     /// Leader election.
     pub lease: LeaseConfig,
+    /// Name of the Deployment that we run in, in the lease's namespace.
+    pub deployment: String,
     /// Decide and say, write nothing but Events.
     pub dry_run: bool,
     /// Looks at the same time.
@@ -81,14 +85,9 @@ impl Controller {
         Self { client, settings, metrics: Metrics::default(), jobs, stores, writers, ready: watch::Sender::new(false) }
     }
 
-    /// What is counted.
-    pub fn metrics(&self) -> &Metrics {
-        &self.metrics
-    }
-
-    /// The cache of jobs.
-    pub fn jobs(&self) -> &Jobs {
-        &self.jobs
+    /// Puts what is counted into a registry.
+    pub fn register_metrics(&self, registry: &mut Registry) {
+        self.metrics.register(registry, self.jobs.clone(), self.settings.policy.breaker.clone());
     }
 
     /// True once the first lists are here and FKO's configuration has been looked for.
@@ -108,7 +107,13 @@ impl Controller {
             Emitter::new(self.client.clone(), fence.clone(), lease.identity.clone(), self.metrics.clone());
         let queues: Vec<Queue> = self.stores.iter().map(|_| Queue::default()).collect();
         let backoff = Arc::new(Backoff::default());
-        let gone = Gone { backoff: backoff.clone(), said: events.said(), metrics: self.metrics.clone() };
+        let watchdog = Arc::new(Watchdog::default());
+        let gone = Gone {
+            backoff: backoff.clone(),
+            watchdog: watchdog.clone(),
+            said: events.said(),
+            metrics: self.metrics.clone(),
+        };
         let targets = self.settings.watch_namespaces.iter().cloned().map(Some).chain(std::iter::repeat(None));
         for ((writer, queue), namespace) in self.writers.into_iter().zip(queues.clone()).zip(targets) {
             let watch = watches::jobs(self.client.clone(), namespace, writer, queue, gone.clone());
@@ -129,6 +134,10 @@ impl Controller {
             namespaces: Namespaces::new(namespaces),
             jobs: self.jobs.clone(),
             slot: RestartSlot::default(),
+            watchdog,
+            halted: watch::Sender::new(false),
+            checkpoints: CheckpointWatch::new(self.client.clone()),
+            own: own_deployment(&self.client, &lease.namespace, &self.settings.deployment).await,
             events,
             backoff,
             metrics: self.metrics.clone(),
@@ -171,6 +180,7 @@ fn forever(
 #[derive(Clone)]
 struct Gone {
     backoff: Arc<Backoff>,
+    watchdog: Arc<Watchdog>,
     said: Arc<Said>,
     metrics: Metrics,
 }
@@ -178,6 +188,7 @@ struct Gone {
 impl Forget for Gone {
     fn forget(&self, uid: &str) {
         self.backoff.forget(uid);
+        self.watchdog.forget(uid);
         self.said.forget(uid);
         self.metrics.forget(uid);
     }
@@ -262,12 +273,16 @@ impl Loops {
         let opened: Vec<_> = queues.iter().map(Queue::open).collect();
         enqueue(context.jobs.all().map(|job| ObjectRef::from_obj(&*job)), &queues);
         let platform = caches.platform;
-        let bulk = look_again_on_change(platform, context.jobs.clone(), queues);
+        let halted = look_again_on_change(context.halted.subscribe(), context.jobs.clone(), queues.clone());
+        let platform = look_again_on_change(platform, context.jobs.clone(), queues);
         let mut stopped = stop.clone();
         work.spawn(async move {
             tokio::select! {
-                () = bulk => Err(RunError::Ended("the watch of the Flink operator's configuration")),
+                // The loops may have ended already, and with them what these two watch.
+                biased;
                 _ = stopped.wait_for(|stop| *stop) => Ok(()),
+                () = platform => Err(RunError::Ended("the watch of the Flink operator's configuration")),
+                () = halted => Err(RunError::Ended("the watch of the breaker")),
             }
         });
         for (store, queued) in caches.stores.into_iter().zip(opened) {
@@ -304,9 +319,10 @@ async fn loop_over(
     Ok(())
 }
 
-async fn look_again_on_change(mut platform: watch::Receiver<Option<Known>>, jobs: Jobs, queues: Vec<Queue>) {
-    platform.mark_unchanged();
-    while platform.changed().await.is_ok() {
+/// Looks at every job again whenever this changes.
+async fn look_again_on_change<T>(mut seen: watch::Receiver<T>, jobs: Jobs, queues: Vec<Queue>) {
+    seen.mark_unchanged();
+    while seen.changed().await.is_ok() {
         enqueue(jobs.all().map(|job| ObjectRef::from_obj(&*job)), &queues);
     }
 }

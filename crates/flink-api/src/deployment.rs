@@ -27,6 +27,8 @@ pub struct FlinkDeployment {
 pub struct FlinkDeploymentSpec {
     /// Such as `v1_20`.
     pub flink_version: Option<String>,
+    /// Of all containers, where the pod templates name none.
+    pub image: Option<String>,
     /// `map[string]string` up to FKO 1.12; later flat, nested or mixed.
     #[serde(default)]
     pub flink_configuration: Value,
@@ -59,6 +61,9 @@ pub struct JobSpec {
     /// The job's parallelism. FKO refuses an application without one, unless it has `taskManager.replicas`, whose slots
     /// then are the parallelism (`FlinkConfigBuilder.getParallelism`).
     pub parallelism: Option<i64>,
+    /// The job's jar.
+    #[serde(rename = "jarURI")]
+    pub jar_uri: Option<String>,
     /// Main class; absent where the jar names it.
     pub entry_class: Option<String>,
     /// Arguments of the job's main method.
@@ -115,13 +120,39 @@ impl FlinkDeployment {
     /// When somebody else than us last changed the object, its status aside, by what the API server notes of the
     /// managers of its fields; the time of its creation at least. One that changed only labels counts as well.
     pub fn changed_by_others(&self) -> Option<Timestamp> {
+        self.last_written(|manager, is_status| manager != Some(FIELD_MANAGER) && !is_status).max(self.created())
+    }
+
+    /// When anybody last changed the object, its status aside; the time of its creation at least.
+    pub fn changed(&self) -> Option<Timestamp> {
+        self.last_written(|_, is_status| !is_status).max(self.created())
+    }
+
+    /// When FKO last wrote its status.
+    pub fn status_written(&self) -> Option<Timestamp> {
+        self.last_written(|_, is_status| is_status)
+    }
+
+    /// The field manager who last changed the object, its status aside, and is not us.
+    pub fn last_other_manager(&self) -> Option<&str> {
         let entries = self.metadata.managed_fields.iter().flatten();
         let others = entries.filter(|entry| {
-            let is_status = entry.subresource.as_deref().is_some_and(|subresource| !subresource.is_empty());
-            entry.manager.as_deref() != Some(FIELD_MANAGER) && !is_status
+            entry.subresource.as_deref().unwrap_or_default().is_empty()
+                && entry.manager.as_deref() != Some(FIELD_MANAGER)
         });
-        let created = self.metadata.creation_timestamp.iter();
-        others.filter_map(|entry| entry.time.as_ref()).chain(created).map(|time| time.0).max()
+        others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?.manager.as_deref()
+    }
+
+    fn created(&self) -> Option<Timestamp> {
+        self.metadata.creation_timestamp.as_ref().map(|time| time.0)
+    }
+
+    fn last_written(&self, counts: impl Fn(Option<&str>, bool) -> bool) -> Option<Timestamp> {
+        let entries = self.metadata.managed_fields.iter().flatten().filter(|entry| {
+            let is_status = entry.subresource.as_deref().is_some_and(|subresource| !subresource.is_empty());
+            counts(entry.manager.as_deref(), is_status)
+        });
+        entries.filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max()
     }
 }
 

@@ -24,7 +24,9 @@ pub use process::{
     TaskManagerSpec, Volume, VolumeMount,
 };
 pub use session_job::{FlinkSessionJob, FlinkSessionJobSpec};
-pub use status::{FlinkDeploymentStatus, JobStatus, ReconciledSpec, ReconciliationStatus};
+pub use status::{
+    FlinkDeploymentStatus, JobStatus, LastSavepoint, ReconciledSpec, ReconciliationStatus, SavepointInfo,
+};
 
 /// API group of FKO's kinds.
 pub const GROUP: &str = "flink.apache.org";

@@ -31,8 +31,12 @@ pub struct FlinkDeploymentStatus {
 pub struct JobStatus {
     /// Flink's `JobStatus`: `RUNNING`, `FAILED`, `FINISHED`, ...
     pub state: Option<String>,
+    /// By which Flink's REST API knows it.
+    pub job_id: Option<String>,
     /// Savepoints of FKO up to 1.9.
     pub savepoint_info: Option<SavepointInfo>,
+    /// The savepoint that a job is restored from whose upgrade is under way, as newer FKO keep it.
+    pub upgrade_savepoint_path: Option<String>,
 }
 
 /// `status.jobStatus.savepointInfo`.
@@ -41,6 +45,18 @@ pub struct JobStatus {
 pub struct SavepointInfo {
     /// Set while a savepoint that FKO triggered is being written.
     pub trigger_id: Option<String>,
+    /// The newest complete one.
+    pub last_savepoint: Option<LastSavepoint>,
+}
+
+/// `status.jobStatus.savepointInfo.lastSavepoint`.
+#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastSavepoint {
+    /// When it was complete, in milliseconds since 1970.
+    pub time_stamp: Option<i64>,
+    /// `UPGRADE` where FKO stopped the job with it.
+    pub trigger_type: Option<String>,
 }
 
 /// `status.reconciliationStatus`.

@@ -58,6 +58,9 @@ pub struct RunArgs {
     concurrency: u16,
     #[command(flatten)]
     lease: LeaseArgs,
+    /// The Deployment that this process runs in, in the Lease's namespace: Events that are about no job are about it
+    #[arg(long, value_name = "NAME", default_value = "flink-remedy")]
+    deployment: String,
     #[command(flatten)]
     log: LogArgs,
 }
@@ -186,7 +189,7 @@ async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> 
 }
 
 fn settings(args: RunArgs, policy: Policy) -> Settings {
-    let RunArgs { operator_config, watch_namespaces, dry_run, concurrency, lease, .. } = args;
+    let RunArgs { operator_config, watch_namespaces, dry_run, concurrency, deployment, lease, .. } = args;
     let duration = Duration::from_secs(lease.lease_duration);
     Settings {
         policy,
@@ -194,6 +197,7 @@ fn settings(args: RunArgs, policy: Policy) -> Settings {
         watch_namespaces,
         dry_run,
         concurrency,
+        deployment,
         lease: LeaseConfig {
             namespace: lease.lease_namespace,
             name: lease.lease_name,

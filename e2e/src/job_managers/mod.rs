@@ -43,8 +43,13 @@ pub enum Fault {
 impl Fault {
     /// The key in `flinkConfiguration` with one of `never-ready`, `crash-loop`, `not-running` and `fails`.
     pub const KEY: &str = "e2e.fault";
+    /// The key with the name of an option without which nothing goes wrong.
+    pub const WITH: &str = "e2e.faults-with";
 
     fn of(configuration: &BTreeMap<String, String>) -> Option<Self> {
+        if configuration.get(Self::WITH).is_some_and(|option| !configuration.contains_key(option)) {
+            return None;
+        }
         match configuration.get(Self::KEY)?.as_str() {
             "never-ready" => Some(Self::NeverReady),
             "crash-loop" => Some(Self::CrashLoop),
@@ -149,6 +154,11 @@ impl JobManagers {
     /// The file in which the Flink operator's JVM has to look up names (`jdk.net.hosts.file`).
     pub fn hosts(&self) -> &Path {
         &self.hosts
+    }
+
+    /// Where anybody can ask each `JobManager`, with `{namespace}` and `{name}` in place of the job's.
+    pub fn rest_address(&self) -> String {
+        format!("http://{}:{REST_PORT}{}/{{namespace}}/{{name}}", self.address, rest::BY_NAME)
     }
 
     /// Makes the `JobManager` of a job findable. To be called before the job is created: a JVM remembers for a while that

@@ -14,6 +14,9 @@ use tokio::net::TcpListener;
 
 use super::{JobManager, JobState, Known, Name, Savepoint, answers, lock};
 
+/// Before the namespace and the name of a job.
+pub(super) const BY_NAME: &str = "/by-name";
+
 /// Answers until the runtime ends.
 pub(super) async fn serve(listener: TcpListener, known: Arc<Mutex<Known>>) {
     loop {
@@ -28,11 +31,22 @@ async fn answer(request: Request<Incoming>, known: Arc<Mutex<Known>>) -> Result<
     let (parts, body) = request.into_parts();
     let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
     let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let name = parts.headers.get(HOST).and_then(|host| job_of(host.to_str().ok()?));
-    let path = parts.uri.path().trim_start_matches("/v1");
+    let by_host = || parts.headers.get(HOST).and_then(|host| job_of(host.to_str().ok()?));
+    let (name, path) = match by_name(parts.uri.path()) {
+        Some((name, path)) => (Some(name), path),
+        None => (by_host(), parts.uri.path()),
+    };
+    let path = path.trim_start_matches("/v1");
     let (status, body) = respond(&parts.method, path, &body, name, &known);
     let response = Response::builder().status(status).header("content-type", "application/json; charset=UTF-8");
     Ok(response.body(Full::from(body.to_string())).expect("a response from checked parts"))
+}
+
+/// A path that names the job, for those that know no such host.
+fn by_name(path: &str) -> Option<(Name, &str)> {
+    let (namespace, rest) = path.strip_prefix(BY_NAME)?.strip_prefix('/')?.split_once('/')?;
+    let (name, _) = rest.split_once('/')?;
+    Some(((namespace.to_owned(), name.to_owned()), &rest[name.len()..]))
 }
 
 /// `NAME-rest.NAMESPACE:8081`

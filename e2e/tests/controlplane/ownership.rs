@@ -39,6 +39,31 @@ async fn another_value_under_the_same_key_is_the_owners_and_stays() {
     }
 }
 
+/// Somebody else keeps taking our value away from a job that it costs nothing to fill.
+#[tokio::test]
+async fn a_tug_of_war_is_given_up_and_the_other_manager_named() {
+    let scene = Scene::new("tug").await;
+    let operator = scene.start(&[]).await;
+    filled(&scene, "job").await;
+    let take_away = async |patches| {
+        scene.merge("job", json!({ "spec": { "flinkConfiguration": { INCREMENTAL: null } } })).await;
+        scene.settled_after("job", patches).await;
+    };
+    take_away(2).await;
+    scene.has("job", INCREMENTAL, Some("true")).await;
+    take_away(3).await;
+    scene.has("job", INCREMENTAL, None).await;
+    let note = scene.note("job", "RemediationConflict", "twice within an hour").await;
+    assert!(note.contains("field manager "), "{note}");
+    assert!(!note.contains("field manager somebody"), "{note}");
+    scene.look_again(&operator, 1).await;
+    scene.settled_after("job", 3).await;
+
+    let approve = json!({ "metadata": { "annotations": { "flink-remedy.dev/approve": "now" } } });
+    scene.merge("job", approve).await;
+    scene.has("job", INCREMENTAL, Some("true")).await;
+}
+
 /// The owner sets the option in another spelling: ours leaves with one patch and there is no fight.
 async fn ours_leaves_when_the_owner_writes(crds: Crds, option_as: &Value) {
     let scene = Scene::on(crds, "spelling").await;

@@ -14,9 +14,10 @@ const APPROVE: &str = "flink-remedy.dev/approve";
 
 /// An operator in mode Apply with this rollout in its policy; the file has to outlive its start.
 async fn operator(scene: &Scene, rollout: &str) -> (Operator, NamedTempFile) {
+    // What fails is seen at once: these tests write the statuses themselves.
     let mut policy = NamedTempFile::new().unwrap();
     let head = "apiVersion: flink-remedy.dev/v1alpha1\nkind: RemediationPolicy\nmetadata: {name: tests}\n";
-    writeln!(policy, "{head}spec:\n  mode: Apply\n  rollout: {rollout}").unwrap();
+    writeln!(policy, "{head}spec:\n  mode: Apply\n  rollout: {rollout}\n  verification: {{grace: 1 ms}}").unwrap();
     (scene.start(&["--policy", policy.path().to_str().unwrap()]).await, policy)
 }
 
@@ -131,8 +132,21 @@ async fn what_has_come_of_a_restart_is_told_and_slowness_is_no_failure() {
     scene.look_again(&operator, 1).await;
     assert_eq!(scene.notes("j", "RemediationFailed").await, Vec::<String>::new());
     scene.status("j", upgraded("FAILED", "FAILED")).await;
-    let note = scene.note("j", "RemediationFailed", "the job has failed").await;
-    assert!(note.contains("metrics.reporter.prom.port") && note.contains("Nothing is taken back by itself"), "{note}");
+    let note = scene.note("j", "RemediationWithdrawn", "the job has failed").await;
+    assert!(note.contains("metrics.reporter.prom.port"), "{note}");
+    scene.settle(&operator, 1).await;
+    assert_eq!(scene.patches().len(), 2, "{:#?}", scene.patches());
+    let after = scene.job("j").await;
+    assert_eq!(after.data["spec"], live.data["spec"], "exactly as before");
+    assert!(after.metadata.annotations.unwrap().contains_key("flink-remedy.dev/quarantined"));
+}
+
+#[tokio::test]
+async fn a_job_that_is_stable_again_is_told_of() {
+    let scene = Scene::new("stable-again").await;
+    scene.create_stable(Fko::V1_15, job("j")).await;
+    let (operator, _policy) = operator(&scene, "{operatorVersion: '1.15', quietPeriod: 1 ms}").await;
+    scene.filled("j").await;
     scene.now_stable(Fko::V1_15, "j").await;
     let note = scene.note("j", "RemediationUnverified", "The job is stable again").await;
     assert!(note.contains("metrics.reporter.prom.port"), "{note}");

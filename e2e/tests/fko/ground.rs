@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The Flink operator of the tests is older than 1.15, which has to be said.
-fn policy(max_concurrent: usize) -> String {
+fn policy(max_concurrent: usize) -> Value {
     let rollout = json!({
         "operatorVersion": "1.7", "acceptedOperatorVersions": ["1.7"], "quietPeriod": "1 ms",
         "maxConcurrent": max_concurrent, "perHour": 1_000,
@@ -22,7 +22,6 @@ fn policy(max_concurrent: usize) -> String {
         "apiVersion": "flink-remedy.dev/v1alpha1", "kind": "RemediationPolicy", "metadata": {"name": "tests"},
         "spec": {"mode": "Apply", "rollout": rollout},
     })
-    .to_string()
 }
 
 static GROUND: OnceCell<Ground> = OnceCell::const_new();
@@ -59,8 +58,20 @@ impl Ground {
 
     /// The same with so many restarts at a time.
     pub(crate) async fn options_for(&self, scene: &Scene, max_concurrent: usize) -> OperatorOptions {
-        let file = self.policies.path().join(format!("{max_concurrent}.yaml"));
-        std::fs::write(&file, policy(max_concurrent)).unwrap();
+        self.options_under(scene, max_concurrent, |_| {}).await
+    }
+
+    /// The same under a policy whose spec is edited.
+    pub(crate) async fn options_under(
+        &self,
+        scene: &Scene,
+        max_concurrent: usize,
+        edit: impl FnOnce(&mut Value),
+    ) -> OperatorOptions {
+        let mut policy = policy(max_concurrent);
+        edit(&mut policy["spec"]);
+        let file = self.policies.path().join(format!("{}.yaml", scene.namespace));
+        std::fs::write(&file, policy.to_string()).unwrap();
         let config = self.flink_operator.configuration();
         scene.options(&["--operator-config", &config, "--policy", file.to_str().unwrap()]).await
     }

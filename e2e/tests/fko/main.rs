@@ -8,6 +8,7 @@
     reason = "this crate is test code: a broken assumption has to end the test with a message"
 )]
 
+mod failures;
 mod ground;
 mod restarts;
 mod rollout;

@@ -6,6 +6,7 @@ mod parameters;
 mod rollout;
 mod template;
 mod value;
+mod verification;
 
 pub use document::PolicyDocument;
 pub use mode::{Mode, ModeError};
@@ -16,6 +17,7 @@ pub use parameters::{
 pub use rollout::{AcceptedOperator, OperatorVersion, OperatorVersionError, Rollout};
 pub use template::{PathTemplate, TemplateError};
 pub use value::{Bytes, Factor, Share, Span};
+pub use verification::{Breaker, Verification};
 
 use serde::Deserialize;
 
@@ -31,6 +33,10 @@ pub struct Policy {
     pub storage: Storage,
     /// When and how many running jobs may restart.
     pub rollout: Rollout,
+    /// How a restart is watched.
+    pub verification: Verification,
+    /// When failures end all restarts.
+    pub breaker: Breaker,
     /// Parameters of the rules, by the rule's name.
     pub rules: Parameters,
 }

@@ -4,7 +4,9 @@
 mod job;
 mod matrix;
 mod rollout;
+mod setback;
 mod storage;
+mod tug_of_war;
 
 use checklist::annotations::{APPROVE, MODE, OPT_OUT};
 use checklist::{Mode, Plan, Target, Timing};
@@ -12,11 +14,11 @@ use serde_json::{Value, json};
 
 use crate::job::{annotated, hold, plan_of, plan_where, put, running, session, set, with};
 
-const INCREMENTAL: &str = "execution.checkpointing.incremental";
+pub(crate) const INCREMENTAL: &str = "execution.checkpointing.incremental";
 const OLD_INCREMENTAL: &str = "state.backend.incremental";
 
 /// The plan's timing in a word or two.
-fn outcome(plan: &Plan) -> String {
+pub(crate) fn outcome(plan: &Plan) -> String {
     match &plan.timing {
         Timing::Now if plan.approved => "now, restarts, approved".to_owned(),
         Timing::Now if plan.restarts => "now, restarts".to_owned(),

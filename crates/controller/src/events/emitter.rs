@@ -96,7 +96,8 @@ impl EventSink {
         }
         let reason = about.notice.reason;
         // What was changed is always told: changes are bounded by themselves.
-        let is_storm = reason != Reason::Remediated && self.said.is_storm(&uid, now);
+        let is_change = matches!(reason, Reason::Remediated | Reason::RemediationWithdrawn);
+        let is_storm = !is_change && self.said.is_storm(&uid, now);
         if is_storm || self.queue.try_send((name.clone(), about)).is_err() {
             self.said.set(&uid, &name, None);
             self.metrics.event_dropped(reason);
@@ -195,7 +196,7 @@ impl Poster {
     }
 
     fn event(&self, name: &str, about: &About) -> Event {
-        let Notice { reason, note, salt: _ } = &about.notice;
+        let Notice { reason, note, event_type, salt: _ } = &about.notice;
         Event {
             metadata: ObjectMeta {
                 name: Some(name.to_owned()),
@@ -205,7 +206,7 @@ impl Poster {
             event_time: Some(MicroTime(Timestamp::now())),
             action: Some("Remediate".to_owned()),
             reason: Some(reason.as_str().to_owned()),
-            type_: Some(reason.usual_type().to_string()),
+            type_: Some(event_type.to_string()),
             note: Some(note.clone()),
             regarding: Some(about.regarding.clone()),
             reporting_controller: Some(FIELD_MANAGER.to_owned()),
@@ -218,10 +219,10 @@ impl Poster {
 /// The same notice about the same object has the same name, so that the server knows what is said already,
 /// also to a replica that has just started.
 fn event_name(about: &About) -> String {
-    let Notice { reason, note, salt } = &about.notice;
+    let Notice { reason, note, event_type, salt } = &about.notice;
     let uid = about.regarding.uid.as_deref().unwrap_or_default();
     let mut digest = Sha256::new();
-    for part in [uid, reason.usual_type().into(), reason.as_str(), note, salt] {
+    for part in [uid, event_type.into(), reason.as_str(), note, salt] {
         digest.update(part.as_bytes());
         digest.update([0]);
     }

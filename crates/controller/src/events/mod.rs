@@ -2,10 +2,10 @@
 
 mod emitter;
 mod notes;
+mod restarts;
 
 pub use emitter::{Emitter, EventSink, Said};
-pub(crate) use notes::notice;
-pub use notes::notices;
+pub(crate) use notes::{fitted, notice, notices};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 
@@ -22,8 +22,14 @@ pub enum Reason {
     RemediationConflict,
     /// The change was refused, or the job has not come back from its restart.
     RemediationFailed,
-    /// The job has come back from the restart, and nobody has looked any further.
+    /// The job has come back from the restart and completes checkpoints.
+    RemediationVerified,
+    /// The job has come back from the restart and nobody has looked any further, or it is late.
     RemediationUnverified,
+    /// What the job had not come back with was taken back.
+    RemediationWithdrawn,
+    /// Too many jobs have not come back from their restart: none restarts any more.
+    RolloutHalted,
     /// The job is left alone on request.
     OptedOut,
     /// An annotation of ours cannot be read.
@@ -48,6 +54,8 @@ pub struct Notice {
     pub reason: Reason,
     /// One sentence or a few, at most 1024 bytes; no secrets.
     pub note: String,
+    /// Normal or Warning.
+    pub event_type: EventType,
     /// Tells two notices with equal words apart, such as the same fill made twice.
     pub salt: String,
 }
@@ -59,6 +67,13 @@ pub struct About {
     pub regarding: ObjectReference,
     /// What is said.
     pub notice: Notice,
+}
+
+impl Notice {
+    /// A notice of its reason's usual type.
+    pub fn new(reason: Reason, note: String) -> Self {
+        Self { reason, note, event_type: reason.usual_type(), salt: String::new() }
+    }
 }
 
 impl Reason {
@@ -77,11 +92,23 @@ impl Reason {
             }
             Self::RemediationFailed => {
                 "The API server, an admission webhook or a quota refused the change, which is tried again, later each \
-                 time; or the job has not come back from the restart that a change caused, and the note says what to do."
+                 time; or the job has not come back from the restart that a change caused, and nothing is taken back: the note \
+                 says why, and what to do."
+            }
+            Self::RemediationVerified => {
+                "The job is stable again after the restart that a change caused, and has completed a checkpoint since."
             }
             Self::RemediationUnverified => {
-                "The job is stable again after the restart that a change caused. Whether it completes checkpoints was not \
-                 looked at."
+                "The job is stable again after the restart that a change caused. Whether it completes checkpoints is not to be \
+                 seen. As a Warning: none did in time, or the job is not stable yet, later than expected."
+            }
+            Self::RemediationWithdrawn => {
+                "The job had not come back from the restart that a change caused. Exactly what the change wrote is taken back \
+                 and not tried again; the note says what was seen."
+            }
+            Self::RolloutHalted => {
+                "On the Deployment of flink-remedy: so many jobs have not come back from their restart that none restarts any \
+                 more. The note names them and says how to go on."
             }
             Self::OptedOut => "The job, or its namespace, is opted out by annotation.",
             Self::InvalidAnnotation => {
@@ -102,11 +129,15 @@ impl Reason {
             Self::Remediated
             | Self::RemediationHeld
             | Self::RemediationAdvised
+            | Self::RemediationVerified
             | Self::RemediationUnverified
             | Self::OptedOut => EventType::Normal,
-            Self::RemediationConflict | Self::RemediationFailed | Self::InvalidAnnotation | Self::InvalidResource => {
-                EventType::Warning
-            }
+            Self::RemediationConflict
+            | Self::RemediationFailed
+            | Self::RemediationWithdrawn
+            | Self::RolloutHalted
+            | Self::InvalidAnnotation
+            | Self::InvalidResource => EventType::Warning,
         }
     }
 

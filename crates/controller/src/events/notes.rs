@@ -2,27 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use checklist::{
-    Disruption, Filled, Holdings, Obedience, OptOut, Plan, RestartOutcome, Situation, Timing, Verdict, annotations,
-};
+use checklist::{Disruption, Filled, Holdings, Obedience, OptOut, Plan, Timing, Verdict, annotations};
 use flink_api::FlinkDeployment;
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
+use super::restarts::{restarted, withdrawn};
 use super::{Notice, Reason};
+use crate::reconcile::verify::{NEWS, Standing};
 
 /// Longest note that the API accepts, in bytes (events.k8s.io/v1).
 const LONGEST_NOTE: usize = 1024;
-/// How long a change is still news.
-const NEWS: SignedDuration = SignedDuration::from_hours(1);
-
-const HOW_TO_OPT_OUT: &str = "Opt out: annotate flink-remedy.dev/opt-out with the rule's code or \"true\".";
+pub(super) const HOW_TO_OPT_OUT: &str = "Opt out: annotate flink-remedy.dev/opt-out with the rule's code or \"true\".";
 
 /// Everything that is to be said of one job now.
-pub fn notices(
+pub(crate) fn notices(
     deployment: &FlinkDeployment,
     plan: &Plan,
     holdings: &Holdings,
     obedience: &Obedience,
+    standing: Standing,
     dry_run: bool,
     now: Timestamp,
 ) -> Vec<Notice> {
@@ -35,14 +33,14 @@ pub fn notices(
         notices.push(opted_out(deployment, plan));
     }
     notices.extend(holdings.filled.as_ref().filter(|filled| now.duration_since(filled.at) < NEWS).map(remediated));
-    notices.extend(holdings.filled.as_ref().and_then(|filled| restarted(filled, &Situation::of(deployment), now)));
+    notices.extend(holdings.filled.as_ref().and_then(|filled| restarted(filled, standing, now)));
     notices.extend(pending(plan, dry_run));
     notices.extend(advised(plan, obedience));
     notices
 }
 
 pub(crate) fn notice(reason: Reason, note: String) -> Notice {
-    Notice { reason, note: cut(note), salt: String::new() }
+    Notice::new(reason, cut(note))
 }
 
 fn opted_out(deployment: &FlinkDeployment, plan: &Plan) -> Notice {
@@ -57,44 +55,24 @@ fn opted_out(deployment: &FlinkDeployment, plan: &Plan) -> Notice {
 
 /// The last change, told from the record on the object, so that a crash between change and Event loses nothing.
 fn remediated(filled: &Filled) -> Notice {
+    let is_withdrawal =
+        filled.restart.as_ref().is_some_and(|restart| restart.withdrawal && restart.change == filled.change);
+    if let Some(quarantine) = filled.quarantine.as_ref().filter(|_| is_withdrawal) {
+        return withdrawn(filled, quarantine);
+    }
     let values = by_rule(filled.last_change().map(|(target, value)| (value.rule.as_str(), target.shown(&value.value))));
     let cost = match filled.cost() {
         Disruption::None => "It cost no restart.",
         Disruption::Restart | Disruption::StateUnsafe => "The running job restarts once for it.",
     };
     let note = if values.is_empty() {
-        format!("Withdrew filled values that their owner now sets in another spelling. {cost}")
+        format!(
+            "Withdrew filled values that their owner now sets in another spelling, or that a restart has failed with. {cost}"
+        )
     } else {
         fitted("Filled ", &values, &format!(". {cost} {HOW_TO_OPT_OUT}"))
     };
-    Notice { reason: Reason::Remediated, note, salt: filled.at.to_string() }
-}
-
-/// What has come of the last restart that we caused, told from the record and the status.
-fn restarted(filled: &Filled, situation: &Situation, now: Timestamp) -> Option<Notice> {
-    let restart = filled.restart.as_ref()?;
-    let values = filled.values.iter().filter(|(_, value)| value.change == restart.change);
-    let mut values = by_rule(values.map(|(target, value)| (value.rule.as_str(), target.shown(&value.value))));
-    if values.is_empty() {
-        values.push(format!("change {}", restart.change));
-    }
-    let (reason, head, tail) = match situation.outcome(restart.generation)? {
-        RestartOutcome::Stable if restart.at.is_some_and(|at| now.duration_since(at) < NEWS) => (
-            Reason::RemediationUnverified,
-            "The job is stable again after the restart for ".to_owned(),
-            ". Whether it completes checkpoints is not looked at here; see that one does.".to_owned(),
-        ),
-        RestartOutcome::Stable => return None,
-        RestartOutcome::Failed(why) => (
-            Reason::RemediationFailed,
-            "After the restart for ".to_owned(),
-            format!(
-                ": {why}. Nothing is taken back by itself: if one of these values is the cause, set that option yourself, \
-                 which takes ours away. {HOW_TO_OPT_OUT}"
-            ),
-        ),
-    };
-    Some(Notice { reason, note: fitted(&head, &values, &tail), salt: restart.change.clone() })
+    Notice { salt: filled.at.to_string(), ..Notice::new(Reason::Remediated, note) }
 }
 
 fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
@@ -111,7 +89,9 @@ fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
         }
         Timing::Held(reason) => {
             let rest = format!(". Held: {reason}. Plan {hash}. {HOW_TO_OPT_OUT}");
-            Some(notice(Reason::RemediationHeld, fitted(would, &all, &rest)))
+            let is_conflict = matches!(reason, checklist::HoldReason::TugOfWar(_));
+            let told = if is_conflict { Reason::RemediationConflict } else { Reason::RemediationHeld };
+            Some(notice(told, fitted(would, &all, &rest)))
         }
         // What is right by default only is written down in passing; nobody need wait for it.
         Timing::NextDeploy if !plan.is_pressing() => None,
@@ -126,7 +106,7 @@ fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
 }
 
 /// `a=1, b=2 (RST001)`: one item for each rule, so that a shortened list loses whole rules from its end.
-fn by_rule<'a>(values: impl Iterator<Item = (&'a str, String)>) -> Vec<String> {
+pub(super) fn by_rule<'a>(values: impl Iterator<Item = (&'a str, String)>) -> Vec<String> {
     let mut rules: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for (rule, shown) in values {
         rules.entry(rule).or_default().push(shown);
@@ -149,7 +129,7 @@ fn advised(plan: &Plan, obedience: &Obedience) -> Option<Notice> {
 }
 
 /// A list between head and tail, shortened so that the tail, which says what to do, always fits.
-fn fitted(head: &str, items: &[String], tail: &str) -> String {
+pub(crate) fn fitted(head: &str, items: &[String], tail: &str) -> String {
     let mut text = head.to_owned();
     for (index, item) in items.iter().enumerate() {
         let separator = if index == 0 { "" } else { "; " };

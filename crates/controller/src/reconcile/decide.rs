@@ -2,11 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use checklist::annotations::FILLED;
-use checklist::{Approval, Filled, FilledValue, Holdings, Obedience, Plan, Restart, Target, Timing};
+use checklist::annotations::{FILLED, QUARANTINED};
+use checklist::{
+    Approval, Filled, FilledValue, HoldReason, Holdings, Obedience, Plan, Quarantine, Restart, Setback, Target, Timing,
+};
 use flink_api::{FlinkDeployment, GROUP, VERSION};
-use jiff::{Timestamp, Unit};
+use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
 use serde_json::{Value, json};
+
+/// How long it is remembered that values were lost: longer than what makes a tug-of-war.
+const LOSSES: SignedDuration = SignedDuration::from_hours(2);
 
 /// What a reconciliation writes.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,7 +21,7 @@ pub enum Intent {
     /// Removes a record that came with a copied manifest: ours is written with the next look.
     DropForeignRecord,
     /// Our complete set of values.
-    Patch(Change),
+    Patch(Box<Change>),
 }
 
 /// One server-side apply.
@@ -26,8 +31,12 @@ pub struct Change {
     pub values: BTreeMap<Target, String>,
     /// The record that lands with them; absent when nothing is ours any more.
     pub record: Option<Filled>,
+    /// Hash of the plan that the job has not come back with, while it stays in quarantine.
+    pub quarantined: Option<String>,
     /// Whether it restarts a running job.
     pub restarts: bool,
+    /// Whether it takes back what a job has not come back with: such a job is in flight already.
+    pub withdraws: bool,
 }
 
 /// Turns a plan into what is to be written now.
@@ -38,6 +47,14 @@ pub fn decide(
     obedience: &Obedience,
     now: Timestamp,
 ) -> Intent {
+    if let Some(setback) = &plan.setback {
+        return take_back(deployment, setback, holdings, now);
+    }
+    if let Timing::Held(HoldReason::TugOfWar(manager)) = &plan.timing
+        && holdings.is_left_to().is_none()
+    {
+        return leave_to(holdings, manager);
+    }
     if plan.timing != Timing::Now {
         return release(holdings);
     }
@@ -49,7 +66,49 @@ pub fn decide(
     values.retain(|target, _| !plan.leaving.contains(target));
     values.extend(plan.fills.iter().map(|(target, fill)| (target.clone(), fill.value.clone())));
     let record = record(deployment, plan, holdings, obedience, now);
-    Intent::Patch(Change { values, record: Some(record), restarts: plan.restarts })
+    let quarantined = record.quarantine.as_ref().map(|quarantine| quarantine.plan.clone());
+    Intent::Patch(Box::new(Change {
+        values,
+        record: Some(record),
+        quarantined,
+        restarts: plan.restarts,
+        withdraws: false,
+    }))
+}
+
+/// Puts what the job has not come back with into quarantine, and takes it back where that is safe.
+fn take_back(deployment: &FlinkDeployment, setback: &Setback, holdings: &Holdings, now: Timestamp) -> Intent {
+    let Some(mut record) = holdings.filled.clone() else { return Intent::Nothing };
+    let now = to_second(now);
+    record.quarantine = Some(Quarantine {
+        plan: setback.restart.change.clone(),
+        at: now,
+        why: setback.evidence.words().to_owned(),
+        values: setback.values.clone(),
+        left: setback.left,
+        job: holdings.job.clone(),
+    });
+    let mut values = held(holdings);
+    let withdraws = !setback.takes_back.is_empty();
+    if withdraws {
+        values.retain(|target, _| !setback.takes_back.contains(target));
+        record.values.retain(|target, _| !setback.takes_back.contains(target));
+        (record.change, record.at) = (setback.hash.clone(), now);
+        record.restart = Some(Restart { withdrawal: true, ..restart(deployment, &setback.hash, now) });
+    }
+    let quarantined = Some(setback.restart.change.clone());
+    Intent::Patch(Box::new(Change { values, record: Some(record), quarantined, restarts: withdraws, withdraws }))
+}
+
+/// Never later than it was: what follows a restart is told by its time.
+fn to_second(now: Timestamp) -> Timestamp {
+    now.round(TimestampRound::new().smallest(Unit::Second).mode(RoundMode::Trunc)).unwrap_or(now)
+}
+
+/// Exactly one generation more than planned on: the resourceVersion in the patch rules out any other write between.
+fn restart(deployment: &FlinkDeployment, change: &str, now: Timestamp) -> Restart {
+    let generation = deployment.metadata.generation.unwrap_or_default() + 1;
+    Restart { change: change.to_owned(), generation, at: Some(now), withdrawal: false }
 }
 
 /// Values that another manager owns as well stay when we let go of them; letting go at once spares that
@@ -60,11 +119,24 @@ fn release(holdings: &Holdings) -> Intent {
     }
     // The record stays word for word, since its change was told already; a restart that is not over and an
     // approval that is used up outlive the values they were for.
-    let record = holdings
+    let mut record = holdings
         .filled
         .clone()
         .filter(|filled| !holdings.ours.is_empty() || filled.restart.is_some() || filled.approval_used.is_some());
-    Intent::Patch(Change { values: held(holdings), record, restarts: false })
+    if let Some(record) = &mut record {
+        record.quarantine.clone_from(&holdings.quarantine);
+    }
+    let quarantined = record.as_ref().and_then(|filled| Some(filled.quarantine.as_ref()?.plan.clone()));
+    Intent::Patch(Box::new(Change { values: held(holdings), record, quarantined, restarts: false, withdraws: false }))
+}
+
+/// Notes that we leave the job to this manager, whatever time passes and whoever leads.
+fn leave_to(holdings: &Holdings, manager: &str) -> Intent {
+    let Some(mut record) = holdings.filled.clone() else { return Intent::Nothing };
+    record.left_to = Some(manager.to_owned());
+    let quarantined = holdings.quarantine.as_ref().map(|quarantine| quarantine.plan.clone());
+    let values = held(holdings);
+    Intent::Patch(Box::new(Change { values, record: Some(record), quarantined, restarts: false, withdraws: false }))
 }
 
 /// What our manager keeps in place: our own values, and those that a user has pinned, which an apply without
@@ -91,13 +163,22 @@ fn record(
         };
         values.insert(target.clone(), value);
     }
-    let now = now.round(Unit::Second).unwrap_or(now);
+    let now = to_second(now);
     let mut record = Filled::new(plan.hash.clone(), now, values);
     record.restart = before.and_then(|filled| filled.restart.clone());
+    record.quarantine.clone_from(&holdings.quarantine);
     if plan.restarts {
-        // Exactly one more than planned on: the resourceVersion in the patch rules out any other write between.
-        let generation = deployment.metadata.generation.unwrap_or_default() + 1;
-        record.restart = Some(Restart { change: plan.hash.clone(), generation, at: Some(now) });
+        record.restart = Some(restart(deployment, &plan.hash, now));
+        // What a person or a change of the job lets us try again is out of quarantine.
+        let in_force = holdings.quarantine_in_force().cloned();
+        record.quarantine = in_force.filter(|quarantine| !quarantine.covers(&plan.fills, &holdings.ours));
+    }
+    if !plan.approved {
+        record.lost = before.map(|filled| filled.lost.clone()).unwrap_or_default();
+        record.lost.retain(|lost| now.duration_since(*lost) < LOSSES);
+    }
+    if holdings.has_lost() {
+        record.lost.push(now);
     }
     record.approval_used = before.and_then(|filled| filled.approval_used.clone());
     if plan.approved {
@@ -116,6 +197,9 @@ impl Change {
         let mut body = identity(deployment);
         if let Some(record) = &self.record {
             body["metadata"]["annotations"] = json!({FILLED: record.to_text()});
+        }
+        if let Some(plan) = &self.quarantined {
+            body["metadata"]["annotations"][QUARANTINED] = json!(plan);
         }
         let mut spec = json!({});
         for (target, value) in &self.values {
@@ -186,7 +270,7 @@ mod tests {
 
     fn change(intent: Intent) -> Change {
         match intent {
-            Intent::Patch(change) => change,
+            Intent::Patch(change) => *change,
             other @ (Intent::Nothing | Intent::DropForeignRecord) => panic!("{other:?}"),
         }
     }
@@ -216,7 +300,7 @@ mod tests {
         assert!(record.values.contains_key(&ours) && !record.values.contains_key(&pinned));
         assert_eq!(record.values[&ours].change, "old");
         assert_eq!(record.values[&Target::option(KEY)].change, record.change);
-        assert_eq!(record.at.to_string(), "2026-01-02T03:04:06Z");
+        assert_eq!(record.at.to_string(), "2026-01-02T03:04:05Z");
     }
 
     #[test]
@@ -236,7 +320,10 @@ mod tests {
             plan.approved = true;
         }));
         let record = change.record.unwrap();
-        assert_eq!(record.restart, Some(Restart { change: record.change.clone(), generation: 5, at: Some(record.at) }));
+        assert_eq!(
+            record.restart,
+            Some(Restart { change: record.change.clone(), generation: 5, at: Some(record.at), withdrawal: false })
+        );
         assert_eq!(record.approval_used.as_deref(), Some("now"));
         assert!(change.restarts);
     }

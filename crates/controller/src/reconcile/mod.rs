@@ -5,6 +5,7 @@ mod backoff;
 pub mod decide;
 mod gather;
 pub mod trigger;
+pub(crate) mod verify;
 #[cfg(test)]
 mod wire;
 
@@ -16,6 +17,7 @@ use std::time::{Duration, Instant};
 use checklist::{HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Situation, Subject, Timing, plan};
 use flink_api::FlinkDeployment;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::controller::Action;
 use tracing::{debug, info, warn};
@@ -28,10 +30,11 @@ use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::operator_config::Known;
 use crate::report;
-use crate::rollout::RestartSlot;
+use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Watchdog};
 use apply::{Applied, apply};
-use decide::{Change, Intent, decide};
+use decide::{Intent, decide};
 use gather::{Gathered, gather};
+use verify::{Verification, verify};
 
 /// A look without any event, so that what time alone changes (an opt-out's end, an Event's expiry) is seen.
 const RESYNC: Duration = Duration::from_mins(30);
@@ -53,8 +56,16 @@ pub struct Context {
     pub namespaces: Namespaces,
     /// Every job.
     pub jobs: Jobs,
-    /// One restart at a time.
+    /// So many restarts at a time.
     pub slot: RestartSlot,
+    /// What was seen of restarts that are watched.
+    pub watchdog: Arc<Watchdog>,
+    /// Whether no job restarts any more, after too many have not come back.
+    pub halted: tokio::sync::watch::Sender<bool>,
+    /// Where completed checkpoints are to be seen.
+    pub checkpoints: CheckpointWatch,
+    /// The Deployment that we run in, for Events that are about no job.
+    pub own: ObjectReference,
     /// Where Events go.
     pub events: EventSink,
     /// When failed objects may be tried again.
@@ -89,7 +100,7 @@ pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) 
     let now = Timestamp::now();
     let gathered = gather(&context, &deployment)?; // reads caches only
     let started = Instant::now();
-    let look = match look(&deployment, &gathered, &context.policy, now) {
+    let look = match look(&context, &deployment, &gathered, now).await {
         Ok(look) => look,
         Err(error) => {
             report::invalid(&context, &deployment, &error.to_string());
@@ -113,14 +124,17 @@ pub(crate) struct Look {
     pub(crate) plan: Plan,
     /// When the quiet period after the last change by somebody else is over, if it is not.
     pub(crate) quiet_until: Option<Timestamp>,
+    /// What has come of the last restart that we caused.
+    pub(crate) verification: Verification,
 }
 
-fn look(
+async fn look(
+    context: &Context,
     deployment: &FlinkDeployment,
     gathered: &Gathered,
-    policy: &checklist::Policy,
     now: Timestamp,
 ) -> Result<Look, checklist::SubjectError> {
+    let policy = &context.policy;
     let subject = Subject::new(deployment, &gathered.platform)?;
     let mut situation = Situation::of(deployment);
     situation.layers_unreadable.clone_from(&gathered.layers_unreadable);
@@ -130,8 +144,10 @@ fn look(
     let no_annotations = std::collections::BTreeMap::new();
     let annotations = deployment.metadata.annotations.as_ref().unwrap_or(&no_annotations);
     let obedience = Obedience::read(annotations, &gathered.namespace_annotations, now);
+    let verification = verify(context, deployment, &subject, &situation, &holdings, now).await; // may ask the JobManager
+    situation.evidence = verification.evidence();
     let plan = plan(&subject, &situation, &holdings, &obedience, policy);
-    Ok(Look { holdings, obedience, plan, quiet_until: situation.quiet_until })
+    Ok(Look { holdings, obedience, plan, quiet_until: situation.quiet_until, verification })
 }
 
 /// Decides and writes. A restart first takes a slot of the cluster's, and is held when other jobs have them all.
@@ -147,34 +163,28 @@ async fn carry_out(
         return Ok((look, None));
     }
     let intent = decide(deployment, &look.plan, &look.holdings, &look.obedience, now);
-    let started = Instant::now();
-    let written = match &intent {
-        Intent::Patch(Change { restarts: true, .. }) => {
-            match context.slot.take(&context.jobs, deployment.uid(), &context.policy.rollout, now).await {
-                Ok(mut slot) => {
-                    let applied = apply(&context.client, &context.fence, deployment, &intent).await;
-                    match &applied {
-                        Ok(Some(applied)) => {
-                            slot.written(deployment.uid(), applied.object().metadata.generation.unwrap_or_default());
-                            context.metrics.restarted();
-                        }
-                        Err(error) if error.is_uncertain() => {
-                            slot.uncertain(deployment.uid(), deployment.metadata.generation.unwrap_or_default() + 1);
-                        }
-                        Ok(None) | Err(_) => {}
-                    }
-                    applied
-                }
+    let slot = match &intent {
+        Intent::Patch(change) if change.withdraws => Some(context.slot.again().await),
+        Intent::Patch(change) if change.restarts => {
+            match context.slot.take(&context.jobs, deployment.uid(), &context.policy, now).await {
+                Ok(slot) => Some(slot),
                 Err(reason) => {
                     look.plan.timing = Timing::Held(reason);
                     return Ok((look, None));
                 }
             }
         }
-        Intent::Nothing | Intent::DropForeignRecord | Intent::Patch(_) => {
-            apply(&context.client, &context.fence, deployment, &intent).await
-        }
+        Intent::Nothing | Intent::DropForeignRecord | Intent::Patch(_) => None,
     };
+    let started = Instant::now();
+    let written = apply(&context.client, &context.fence, deployment, &intent).await;
+    if let Some(slot) = slot {
+        occupy(slot, deployment, &written);
+        context.metrics.restarted(u64::from(matches!(written, Ok(Some(_)))));
+    }
+    if let (Some(setback), Ok(Some(_))) = (&look.plan.setback, &written) {
+        context.metrics.failed(setback.evidence, !setback.takes_back.is_empty());
+    }
     if intent != Intent::Nothing {
         let outcome = written.as_ref().map_or_else(<&'static str>::from, |_| "ok");
         context.metrics.stage("apply", outcome, started.elapsed());
@@ -183,6 +193,19 @@ async fn carry_out(
         // Gone: the watch says so too.
         Err(apply::ApplyError::Gone) => Ok((look, None)),
         written => Ok((look, written?)),
+    }
+}
+
+/// Notes the restart that was written, or may have been: the cache does not show it yet.
+fn occupy(mut slot: SlotGuard<'_>, deployment: &FlinkDeployment, written: &Result<Option<Applied>, apply::ApplyError>) {
+    match written {
+        Ok(Some(applied)) => {
+            slot.written(deployment.uid(), applied.object().metadata.generation.unwrap_or_default());
+        }
+        Err(error) if error.is_uncertain() => {
+            slot.uncertain(deployment.uid(), deployment.metadata.generation.unwrap_or_default() + 1);
+        }
+        Ok(None) | Err(_) => {}
     }
 }
 
@@ -196,10 +219,12 @@ fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Action
     let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).ok();
     let expiry = look.obedience.expires.and_then(until);
     let budget = match &look.plan.timing {
-        Timing::Held(HoldReason::HourlyBudget(free_at)) => until(*free_at),
+        Timing::Held(HoldReason::HourlyBudget(free_at) | HoldReason::RolloutHalted(free_at)) => until(*free_at),
         Timing::Now | Timing::NextDeploy | Timing::Nothing | Timing::Held(_) => None,
     };
-    let soonest = expiry.into_iter().chain(look.quiet_until.and_then(until)).chain(budget).min();
+    let watched = look.verification.again;
+    let quiet = look.quiet_until.and_then(until);
+    let soonest = expiry.into_iter().chain(quiet).chain(budget).chain(watched).min();
     let at_most = soonest.unwrap_or(RESYNC * 2);
     Action::requeue(usual.mul_f64(jitter).min(at_most))
 }

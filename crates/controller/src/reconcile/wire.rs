@@ -44,7 +44,7 @@ fn change() -> Intent {
         (Target::PodAnnotation("prometheus.io/scrape".into()), "true".to_owned()),
         (Target::LogFile("log4j-console.properties".into()), "rootLogger.level = INFO\n".to_owned()),
     ]);
-    Intent::Patch(Change { values, record: None, restarts: false })
+    Intent::Patch(Box::new(Change { values, record: None, quarantined: None, restarts: false, withdraws: false }))
 }
 
 fn response(code: u16, body: &Value) -> Response<Body> {

@@ -1,14 +1,15 @@
 //! What a look came to -> Events, gauges. Reports speak of the object as the server holds it after a write.
 
-use checklist::{Mode, Timing};
+use checklist::{HoldReason, Mode, Timing, annotations};
 use flink_api::{FlinkDeployment, GROUP, VERSION};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use crate::error::Error;
-use crate::events::{About, Notice, Reason, notice, notices};
+use crate::events::{About, Notice, Reason, fitted, notice, notices};
 use crate::reconcile::apply::{Applied, ApplyError};
 use crate::reconcile::{Context, Look, Outcome};
+use crate::rollout;
 
 /// Says everything that is to be said after a look.
 pub(crate) fn report(
@@ -20,7 +21,7 @@ pub(crate) fn report(
 ) -> Outcome {
     let hold = match &look.plan.timing {
         Timing::Held(reason) => Some(reason.label()),
-        Timing::NextDeploy if look.plan.is_pressing() => Some(checklist::HoldReason::NextDeploy.label()),
+        Timing::NextDeploy if look.plan.is_pressing() => Some(HoldReason::NextDeploy.label()),
         Timing::NextDeploy | Timing::Now | Timing::Nothing => None,
     };
     context.metrics.standing(deployment.uid(), &look.plan.findings, hold);
@@ -37,10 +38,20 @@ pub(crate) fn report(
     }
     let said = match look.obedience.mode(context.policy.mode) {
         Mode::Off => Vec::new(),
-        Mode::Advise | Mode::NextDeploy | Mode::Apply => {
-            notices(deployment, &look.plan, &look.holdings, &look.obedience, context.dry_run, now)
-        }
+        Mode::Advise | Mode::NextDeploy | Mode::Apply => notices(
+            deployment,
+            &look.plan,
+            &look.holdings,
+            &look.obedience,
+            look.verification.standing,
+            context.dry_run,
+            now,
+        ),
     };
+    let is_held = matches!(look.plan.timing, Timing::Held(HoldReason::RolloutHalted(_)));
+    if is_held || look.holdings.quarantine.is_some() || *context.halted.borrow() {
+        halted(context, now);
+    }
     let silent = said.is_empty();
     for notice in said {
         say(context, deployment, notice);
@@ -52,6 +63,24 @@ pub(crate) fn report(
         // Something is said hourly while it lasts.
         Timing::Nothing => Outcome::Advised,
     }
+}
+
+/// Says, on our own Deployment, that no job restarts any more, if that is so.
+fn halted(context: &Context, now: Timestamp) {
+    let halted = rollout::halted(&context.jobs, &context.policy.breaker, now);
+    // The jobs that wait for the end of it are looked at again when a person has ended it.
+    context.halted.send_if_modified(|was| std::mem::replace(was, halted.is_some()) != halted.is_some());
+    let Some(halted) = halted else { return };
+    let jobs: Vec<String> = halted.jobs.into_iter().collect();
+    let tail = format!(
+        ". No running job restarts any more until {}, when the oldest of these failures no longer counts (policy: breaker). See \
+         to these jobs, by their Events; one from which annotation {} is removed no longer counts and may be tried again.",
+        halted.until,
+        annotations::QUARANTINED
+    );
+    let head = format!("{} jobs have not come back from their restart: ", jobs.len());
+    let notice = Notice::new(Reason::RolloutHalted, fitted(&head, &jobs, &tail));
+    context.events.say(About { regarding: context.own.clone(), notice });
 }
 
 /// Says that a resource cannot be judged.

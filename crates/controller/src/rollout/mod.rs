@@ -1,10 +1,17 @@
 //! How many restarts are in flight in the whole cluster, derived from the objects themselves.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod checkpoints;
+mod liveness;
+mod watchdog;
+
+pub use checkpoints::{CheckpointWatch, Checkpoints};
+pub use watchdog::{Watchdog, Watching};
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
-use checklist::policy::Rollout;
-use checklist::{Filled, HoldReason, Restart, Situation};
+use checklist::policy::Breaker;
+use checklist::{Filled, HoldReason, Policy, Situation};
 use flink_api::{FieldOwners, FlinkDeployment};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, MutexGuard};
@@ -52,6 +59,11 @@ impl SlotGuard<'_> {
 }
 
 impl RestartSlot {
+    /// The slot for a job that has one already: its last restart has failed, and it is taken back.
+    pub async fn again(&self) -> SlotGuard<'_> {
+        SlotGuard { written: self.written.lock().await }
+    }
+
     /// The slot for the job with this uid, or why there is none: as many others restart as the policy allows at a time,
     /// this job does itself, or as many have within an hour. A job may try its own lost write again: its uid and
     /// resourceVersion keep that from landing twice.
@@ -59,10 +71,17 @@ impl RestartSlot {
         &self,
         jobs: &Jobs,
         uid: &str,
-        rollout: &Rollout,
+        policy: &Policy,
         now: Timestamp,
     ) -> Result<SlotGuard<'_>, HoldReason> {
+        let rollout = &policy.rollout;
         let mut written = self.written.lock().await;
+        if let Some(until) = halted(jobs, &policy.breaker, now).map(|halted| halted.until) {
+            return Err(HoldReason::RolloutHalted(until));
+        }
+        if let Some(waiting) = liveness::silent_operator(jobs, now) {
+            return Err(HoldReason::OperatorSilent(waiting));
+        }
         let mut busy = BTreeMap::new();
         let mut unseen = HashSet::new();
         let mut recent = Vec::new();
@@ -70,8 +89,9 @@ impl RestartSlot {
             if written.get(job.uid()).is_some_and(|written| job.metadata.generation < Some(written.generation)) {
                 unseen.insert(job.uid().to_owned());
             }
-            let Some(restart) = last_restart(&job) else { continue };
-            if Situation::of(&job).is_in_flight(restart.generation) {
+            let Some(record) = record(&job) else { continue };
+            let Some(restart) = &record.restart else { continue };
+            if is_under_way(&job, &record) {
                 busy.insert(job.uid().to_owned(), format!("{}/{}", job.namespace(), job.name()));
             }
             recent.extend(restart.at.and_then(|at| at.checked_add(HOUR).ok()).filter(|free_at| now < *free_at));
@@ -98,13 +118,40 @@ impl RestartSlot {
 
 /// Whether a restart that we caused is not over on this job.
 pub fn is_in_flight(job: &FlinkDeployment) -> bool {
-    last_restart(job).is_some_and(|restart| Situation::of(job).is_in_flight(restart.generation))
+    record(job).is_some_and(|record| is_under_way(job, &record))
 }
 
-/// The last restart of this job that we caused, by its record.
-fn last_restart(job: &FlinkDeployment) -> Option<Restart> {
+/// A restart that is known to have failed is over: the breaker counts it from then on.
+fn is_under_way(job: &FlinkDeployment, record: &Filled) -> bool {
+    let restart = record.restart.as_ref().filter(|restart| !record.has_failed(restart));
+    restart.is_some_and(|restart| Situation::of(job).is_in_flight(restart.generation))
+}
+
+/// Our record on this job.
+fn record(job: &FlinkDeployment) -> Option<Filled> {
     job.annotation(checklist::annotations::FILLED)?;
-    Filled::of(job, &FieldOwners::of(&job.metadata))?.restart
+    Filled::of(job, &FieldOwners::of(&job.metadata))
+}
+
+/// That no job restarts any more, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Halted {
+    /// When that is over by itself.
+    pub until: Timestamp,
+    /// The jobs that have not come back, as `namespace/name`.
+    pub jobs: BTreeSet<String>,
+}
+
+/// Whether so many jobs have not come back from their restart that none restarts any more. Derived from the jobs: a
+/// person who takes the annotation `quarantined` off a job takes it out of the count.
+pub fn halted(jobs: &Jobs, breaker: &Breaker, now: Timestamp) -> Option<Halted> {
+    let failed: BTreeMap<String, Timestamp> = jobs
+        .all()
+        .filter(|job| job.annotation(checklist::annotations::QUARANTINED).is_some())
+        .filter_map(|job| Some((format!("{}/{}", job.namespace(), job.name()), record(&job)?.quarantine?.at)))
+        .collect();
+    let until = breaker.halted_until(failed.values().copied(), now)?;
+    Some(Halted { until, jobs: failed.into_keys().collect() })
 }
 
 #[cfg(test)]
@@ -133,12 +180,12 @@ mod tests {
         .unwrap()
     }
 
-    fn rollout(document: &serde_json::Value) -> Rollout {
-        serde_json::from_value(document.clone()).unwrap()
+    fn rollout(document: &serde_json::Value) -> Policy {
+        serde_json::from_value(json!({"rollout": document})).unwrap()
     }
 
-    fn one() -> Rollout {
-        Rollout::default()
+    fn one() -> Policy {
+        Policy::default()
     }
 
     fn now() -> Timestamp {

@@ -18,6 +18,8 @@ named! {
 
     /// Interval of periodic checkpoints; unset means that configuration switches none on.
     CHECKPOINT_INTERVAL = "execution.checkpointing.interval";
+    /// After how long a checkpoint that is not complete is given up.
+    CHECKPOINT_TIMEOUT = "execution.checkpointing.timeout";
     /// Whether checkpoints hold only what changed since the last one.
     INCREMENTAL_CHECKPOINTS = "execution.checkpointing.incremental";
     /// What becomes of checkpoints when a job is cancelled.

@@ -31,7 +31,7 @@ pub(super) fn serve(
     log: LogLevel,
 ) -> impl Future<Output = std::io::Result<()>> + use<> {
     let mut registry = Registry::with_prefix("flink_remedy");
-    controller.metrics().register(&mut registry, controller.jobs().clone());
+    controller.register_metrics(&mut registry);
     let admin = Arc::new(Admin { registry, ready: controller.ready(), log });
     let routes = Router::new()
         .route("/live", get(async || "live\n"))
