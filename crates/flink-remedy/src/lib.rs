@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod cluster;
 mod completion;
+pub mod crd;
 mod diff;
 mod input;
 pub mod line_by_line;
@@ -49,6 +50,7 @@ enum Command {
     Diff(diff::DiffArgs),
     Rules(rules::RulesArgs),
     Explain(rules::ExplainArgs),
+    Crd(crd::CrdArgs),
     Completion(completion::CompletionArgs),
 }
 
@@ -75,6 +77,7 @@ pub fn execute(cli: Cli, stdin: &mut impl Read, out: &mut impl Write, err: &mut 
         Command::Diff(args) => diff::diff(&args, stdin, out, err),
         Command::Rules(args) => rules::rules(&args, out),
         Command::Explain(args) => rules::explain(&args, out, err),
+        Command::Crd(args) => crd::crd(&args, out),
         Command::Completion(args) => completion::completion(&args, out),
     };
     match done.and_then(|code| out.flush().map(|()| code)) {

@@ -27,7 +27,7 @@ use crate::lease::Fence;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::operator_config::Known;
-use crate::report;
+use crate::report::{self, ReportSink};
 use crate::rollout::RestartSlot;
 use apply::{Applied, apply};
 use decide::{Change, Intent, decide};
@@ -38,6 +38,8 @@ const RESYNC: Duration = Duration::from_mins(30);
 /// While something is said hourly, or waits for another job.
 const WHILE_HELD: Duration = Duration::from_mins(10);
 const WHILE_IN_FLIGHT: Duration = Duration::from_secs(5);
+/// While so many reports wait to be written that this one found no room.
+const WHILE_REPORTS_WAIT: Duration = Duration::from_secs(5);
 
 /// What every look shares.
 pub struct Context {
@@ -57,11 +59,13 @@ pub struct Context {
     pub slot: RestartSlot,
     /// Where Events go.
     pub events: EventSink,
+    /// Where reports go.
+    pub(crate) reports: ReportSink,
     /// When failed objects may be tried again.
     pub backoff: Arc<Backoff>,
     /// What is counted.
     pub metrics: Metrics,
-    /// Decide and say, write nothing but Events.
+    /// Decide and say, write nothing but Events and reports.
     pub dry_run: bool,
 }
 
@@ -92,7 +96,7 @@ pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) 
     let look = match look(&deployment, &gathered, &context.policy, now) {
         Ok(look) => look,
         Err(error) => {
-            report::invalid(&context, &deployment, &error.to_string());
+            report::invalid(&context, &deployment, &error.to_string(), now);
             context.metrics.reconciled(Outcome::InvalidResource.into());
             return Ok(Action::requeue(WHILE_HELD));
         }
@@ -100,10 +104,12 @@ pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) 
     context.metrics.stage("plan", "ok", started.elapsed());
     let (look, applied) = carry_out(&context, &deployment, look, now).await?; // the only writer
     let outcome = report::report(&context, &deployment, &look, applied.as_ref(), now); // queues Events
+    let remembered = report::remember(&context, &deployment, &look, applied.as_ref(), now); // queues the report
     context.backoff.forget(deployment.uid());
     log(&deployment, &look, outcome);
     context.metrics.reconciled(outcome.into());
-    Ok(next_look(&look, outcome, deployment.uid(), now))
+    let next = next_look(&look, outcome, deployment.uid(), now);
+    Ok(Action::requeue(if remembered { next } else { next.min(WHILE_REPORTS_WAIT) }))
 }
 
 /// Everything that the pure stages know of one job.
@@ -186,7 +192,7 @@ async fn carry_out(
     }
 }
 
-fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Action {
+fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Duration {
     let jitter = 1.0 + backoff::share(uid, 0) / 5.0;
     let usual = match (&look.plan.timing, outcome) {
         (Timing::Held(HoldReason::InFlight(_)), _) => WHILE_IN_FLIGHT,
@@ -201,7 +207,7 @@ fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Action
     };
     let soonest = expiry.into_iter().chain(look.quiet_until.and_then(until)).chain(budget).min();
     let at_most = soonest.unwrap_or(RESYNC * 2);
-    Action::requeue(usual.mul_f64(jitter).min(at_most))
+    usual.mul_f64(jitter).min(at_most)
 }
 
 fn log(deployment: &FlinkDeployment, look: &Look, outcome: Outcome) {
