@@ -228,3 +228,136 @@ fn bounded(mut text: String) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use checklist::{Platform, Policy, Subject, plan};
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn now() -> Timestamp {
+        "2026-01-02T03:04:05Z".parse().unwrap()
+    }
+
+    fn job(annotations: &Value, conf: &Value, status: &Value) -> FlinkDeployment {
+        serde_json::from_value(json!({
+            "metadata": {"name": "a", "namespace": "n", "uid": "u", "generation": 4, "annotations": annotations},
+            "spec": {"flinkVersion": "v1_17", "flinkConfiguration": conf, "job": {"upgradeMode": "savepoint"}},
+            "status": status,
+        }))
+        .unwrap()
+    }
+
+    fn stable() -> Value {
+        json!({"lifecycleState": "STABLE", "jobStatus": {"state": "RUNNING"}, "observedGeneration": 4,
+               "reconciliationStatus": {"lastReconciledSpec": "{}"}})
+    }
+
+    fn report(job: &FlinkDeployment, mode: Mode, change_plan: impl FnOnce(&mut Plan)) -> ReportContent {
+        let subject = Subject::new(job, &Platform::stock()).unwrap();
+        let none = std::collections::BTreeMap::new();
+        let obedience = Obedience::read(job.metadata.annotations.as_ref().unwrap_or(&none), &none, now());
+        let holdings = Holdings::of(job);
+        let policy = Policy { mode, ..Policy::default() };
+        let mut plan = plan(&subject, &Situation::of(job), &holdings, &obedience, &policy);
+        change_plan(&mut plan);
+        content(Seen {
+            deployment: job,
+            plan: &plan,
+            holdings: &holdings,
+            obedience: &obedience,
+            mode: obedience.mode(mode),
+            quiet_until: Some(now()),
+            dry_run: false,
+            before: None,
+        })
+    }
+
+    fn rocksdb() -> Value {
+        json!({"state.backend.type": "rocksdb", "state.savepoints.dir": "s3://a/b"})
+    }
+
+    #[test]
+    fn what_is_held_says_why_and_until_when_where_that_is_a_time() {
+        let running = job(&json!({}), &rocksdb(), &stable());
+        let held = report(&running, Mode::NextDeploy, |_| {});
+        let hold = held.hold.unwrap();
+        assert_eq!((held.standing, hold.reason.as_str(), hold.next_retry), (Standing::Held, "NextDeploy", None));
+        assert!(held.message.starts_with("Held: the mode is NextDeploy") && held.findings.gaps > 0, "{}", held.message);
+        assert!(held.pending.unwrap().restarts && held.history.is_empty());
+        for (reason, retry) in [
+            (HoldReason::Quiet, true),
+            (HoldReason::HourlyBudget(now()), true),
+            (HoldReason::InFlight("x".into()), false),
+            (HoldReason::SavepointPending, false),
+        ] {
+            let held = report(&running, Mode::Apply, |plan| plan.timing = Timing::Held(reason.clone()));
+            assert_eq!(held.hold.unwrap().next_retry, retry.then(now), "{reason:?}");
+        }
+    }
+
+    #[test]
+    fn each_standing_has_its_reason() {
+        let opted_out = |text: &str| json!({"flink-remedy.dev/opt-out": text});
+        let of = |annotations: &Value, mode| report(&job(annotations, &rocksdb(), &stable()), mode, |_| {});
+        assert_eq!(of(&opted_out("true"), Mode::Apply).standing, Standing::OptedOut);
+        let unreadable = of(&opted_out("no-such-rule"), Mode::Apply);
+        assert!(unreadable.message.contains("no-such-rule") && unreadable.standing == Standing::OptedOut);
+        let off = of(&json!({"flink-remedy.dev/mode": "Off"}), Mode::Apply);
+        assert_eq!((off.standing, off.mode.as_str(), off.pending), (Standing::Off, "Off", None));
+        let quarantined = of(&json!({"flink-remedy.dev/quarantined": "abc"}), Mode::Apply);
+        assert_eq!(
+            (quarantined.standing, quarantined.quarantine.unwrap().plan.as_str()),
+            (Standing::Quarantined, "abc")
+        );
+        let running = job(&json!({}), &rocksdb(), &stable());
+        let timing = |timing: Timing| report(&running, Mode::Apply, |plan| plan.timing = timing).standing;
+        assert_eq!((timing(Timing::Now), timing(Timing::Nothing)), (Standing::Pending, Standing::Open));
+        let settled = |plan: &mut Plan| {
+            plan.timing = Timing::Nothing;
+            plan.findings.retain(|finding| finding.judgement.verdict != Verdict::Gap);
+        };
+        assert_eq!(report(&running, Mode::Apply, settled).standing, Standing::Compliant);
+    }
+
+    #[test]
+    fn a_rule_that_is_opted_out_finds_nothing_and_the_opt_out_is_told() {
+        let annotations = json!({"flink-remedy.dev/opt-out": "CKP003", "flink-remedy.dev/opt-out-reason": "slow disks",
+                                 "flink-remedy.dev/opt-out-until": "2026-02-01"});
+        let told = report(&job(&annotations, &rocksdb(), &stable()), Mode::Apply, |_| {});
+        assert!(told.findings.items.iter().all(|finding| finding.rule != "CKP003"));
+        let opt_out = told.opt_out.unwrap();
+        assert_eq!((opt_out.rules, opt_out.reason.as_deref()), (vec!["CKP003".to_owned()], Some("slow disks")));
+        assert_eq!(opt_out.until, Some("2026-02-02T00:00:00Z".parse().unwrap()));
+    }
+
+    #[test]
+    fn nothing_in_a_report_is_without_bounds_or_secret() {
+        let mut conf = serde_json::Map::from_iter([("s3.secret-key".to_owned(), json!("hunter2"))]);
+        conf.extend((0..200).map(|index| (format!("parallelism.defualt{index}"), json!("x"))));
+        let long = "y".repeat(5000);
+        let annotations = json!({"flink-remedy.dev/opt-out": "CKP003", "flink-remedy.dev/opt-out-reason": long});
+        let mut told = report(&job(&annotations, &Value::Object(conf), &stable()), Mode::Apply, |plan| {
+            let secret = checklist::PlannedFill { value: "hunter2".into(), rule: "MET001" };
+            plan.fills.insert(Target::option("s3.access-key"), secret);
+        });
+        assert!(
+            told.findings.items.len() <= MOST
+                && told.opt_out.as_ref().unwrap().reason.as_ref().unwrap().len() <= LONGEST
+        );
+        assert!(told.pending.as_ref().unwrap().fills.iter().any(|fill| fill == "s3.access-key=******"));
+        told.message.push_str(&invalid(&long, None).message);
+        let text = serde_json::to_string(&told).unwrap();
+        assert!(!text.contains("hunter2") && text.len() < 64 * 1024, "{}", text.len());
+    }
+
+    #[test]
+    fn the_same_look_gives_the_same_report() {
+        let running = job(&json!({}), &rocksdb(), &stable());
+        let one = report(&running, Mode::NextDeploy, |_| {});
+        assert_eq!(one, report(&running, Mode::NextDeploy, |_| {}));
+        let read: ReportContent = serde_json::from_value(serde_json::to_value(&one).unwrap()).unwrap();
+        assert_eq!(read, one);
+    }
+}

@@ -118,3 +118,105 @@ fn told(outcome: RestartOutcome) -> (OutcomeReport, Option<String>) {
         RestartOutcome::Failed(why) => (OutcomeReport::Failed, Some(why.to_owned())),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use checklist::{FilledValue, Target};
+    use flink_api::FlinkDeployment;
+    use serde_json::json;
+
+    use super::*;
+
+    const KEY: &str = "state.backend.incremental";
+
+    fn at(minute: u8) -> Timestamp {
+        format!("2026-01-02T03:{minute:02}:00Z").parse().unwrap()
+    }
+
+    /// Values with the change that wrote each, as the record has them and as they stand.
+    fn holdings(change: &str, minute: u8, restart: Option<(&str, u8)>, values: &[(&str, &str)]) -> Holdings {
+        let value = |change: &str| FilledValue { value: "1".into(), rule: "R".into(), change: change.into() };
+        let values: BTreeMap<_, _> =
+            values.iter().map(|(target, change)| (Target::option(target), value(change))).collect();
+        let ours = values.keys().map(|target| (target.clone(), "1".to_owned())).collect();
+        let mut filled = Filled::new(change.into(), at(minute), values);
+        filled.restart =
+            restart.map(|(change, minute)| Restart { change: change.into(), generation: 4, at: Some(at(minute)) });
+        Holdings { filled: Some(filled), ours, ..Holdings::default() }
+    }
+
+    fn situation(lifecycle: &str, observed: i64) -> Situation {
+        let job: FlinkDeployment = serde_json::from_value(json!({
+            "metadata": {"name": "a", "generation": 4}, "spec": {"flinkVersion": "v1_20", "job": {}},
+            "status": {"lifecycleState": lifecycle, "jobStatus": {"state": "RUNNING"}, "observedGeneration": observed},
+        }))
+        .unwrap();
+        Situation::of(&job)
+    }
+
+    fn remembered(history: Vec<HistoryEntry>, holdings: &Holdings) -> Remembered {
+        let values = holdings.filled.iter().flat_map(|filled| &filled.values);
+        let written =
+            values.map(|(target, value)| (target.to_string(), Written { change: value.change.clone(), at: None }));
+        Remembered { history, written: written.collect() }
+    }
+
+    #[test]
+    fn a_restart_is_pending_until_it_is_known_what_came_of_it() {
+        let restarted = holdings("c1", 1, Some(("c1", 1)), &[(KEY, "c1")]);
+        let pending = after(&restarted, &situation("UPGRADING", 3), None);
+        assert_eq!((pending.len(), pending[0].outcome, pending[0].cost), (1, OutcomeReport::Pending, Cost::Restart));
+        assert_eq!(pending[0].filled, [format!("{KEY}=1")]);
+        let before = remembered(pending, &restarted);
+        let failed = after(&restarted, &situation("ROLLED_BACK", 4), Some(&before));
+        assert_eq!(failed[0].outcome, OutcomeReport::Failed);
+        assert!(failed[0].reason.as_ref().is_some_and(|reason| reason.contains("rolled it back")));
+        let stable = after(&restarted, &situation("STABLE", 4), Some(&remembered(failed, &restarted)));
+        assert_eq!((stable[0].outcome, &stable[0].reason), (OutcomeReport::Unverified, &None));
+        // What is known stays known when the job no longer tells.
+        let later = after(&restarted, &situation("UPGRADING", 5), Some(&remembered(stable.clone(), &restarted)));
+        assert_eq!(later, stable);
+    }
+
+    #[test]
+    fn a_second_change_tells_what_it_filled_and_what_it_took_out() {
+        let first = holdings("c1", 1, None, &[("a", "c1"), ("b", "c1")]);
+        let history = after(&first, &situation("SUSPENDED", 4), None);
+        assert_eq!((history[0].outcome, history[0].filled.len()), (OutcomeReport::Done, 2));
+        let before = remembered(history, &first);
+        let second = holdings("c2", 2, None, &[("a", "c1"), ("c", "c2")]);
+        let history = after(&second, &situation("SUSPENDED", 4), Some(&before));
+        let told = |entry: &HistoryEntry| (entry.change.clone(), entry.filled.clone(), entry.withdrawn.clone());
+        assert_eq!(told(&history[0]), ("c2".into(), vec!["c=1".into()], vec!["b".into()]));
+        assert_eq!(history[1], before.history[0]);
+        assert_eq!(after(&second, &situation("SUSPENDED", 4), Some(&remembered(history.clone(), &second))), history);
+    }
+
+    #[test]
+    fn what_somebody_took_over_was_not_withdrawn() {
+        let first = holdings("c1", 1, None, &[("a", "c1"), ("b", "c1")]);
+        let before = remembered(after(&first, &situation("SUSPENDED", 4), None), &first);
+        let mut second = holdings("c2", 2, None, &[("a", "c1")]);
+        second.shared.insert(Target::option("b"));
+        assert!(after(&second, &situation("SUSPENDED", 4), Some(&before))[0].withdrawn.is_empty());
+    }
+
+    #[test]
+    fn a_lost_report_is_told_again_as_far_as_the_record_goes() {
+        let both = holdings("c2", 2, Some(("c1", 1)), &[("a", "c1"), ("b", "c2")]);
+        let history = after(&both, &situation("STABLE", 4), None);
+        let told: Vec<_> = history.iter().map(|entry| (entry.change.as_str(), entry.outcome)).collect();
+        assert_eq!(told, [("c2", OutcomeReport::Done), ("c1", OutcomeReport::Unverified)]);
+    }
+
+    #[test]
+    fn the_last_ten_are_kept() {
+        let mut before = None;
+        for minute in 0..15 {
+            let now = holdings(&format!("c{minute}"), minute, None, &[]);
+            before = Some(remembered(after(&now, &situation("SUSPENDED", 4), before.as_ref()), &now));
+        }
+        let history = before.unwrap().history;
+        assert_eq!((history.len(), history[0].change.as_str(), history[9].change.as_str()), (CHANGES, "c14", "c5"));
+    }
+}
