@@ -9,7 +9,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSONSchemaProps, JSONSchemaPropsOrArray,
 };
 
-/// Print the CustomResourceDefinitions of flink-remedy's own kinds
+/// Print the definitions of flink-remedy's own kinds, as YAML
 ///
 /// `flink-remedy crd | kubectl apply -f -` installs them. They are part of `kubectl apply -k manifests` as well. Without
 /// them everything works but what they are for: there are no reports.

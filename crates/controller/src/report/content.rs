@@ -189,10 +189,10 @@ fn hold(plan: &Plan, quiet_until: Option<Timestamp>) -> Option<HoldReport> {
         Timing::NextDeploy if plan.is_pressing() => &HoldReason::NextDeploy,
         Timing::NextDeploy | Timing::Now | Timing::Nothing => return None,
     };
-    let next_retry = match reason {
-        HoldReason::HourlyBudget(free_at) => Some(*free_at),
-        HoldReason::Quiet => quiet_until,
-        _ => None,
+    let next_retry = if let HoldReason::HourlyBudget(free_at) = reason {
+        Some(*free_at)
+    } else {
+        quiet_until.filter(|_| *reason == HoldReason::Quiet)
     };
     Some(HoldReport { reason: reason.label().to_owned(), message: bounded(reason.to_string()), next_retry })
 }
@@ -281,19 +281,19 @@ mod tests {
     #[test]
     fn what_is_held_says_why_and_until_when_where_that_is_a_time() {
         let running = job(&json!({}), &rocksdb(), &stable());
-        let held = report(&running, Mode::NextDeploy, |_| {});
-        let hold = held.hold.unwrap();
-        assert_eq!((held.standing, hold.reason.as_str(), hold.next_retry), (Standing::Held, "NextDeploy", None));
-        assert!(held.message.starts_with("Held: the mode is NextDeploy") && held.findings.gaps > 0, "{}", held.message);
-        assert!(held.pending.unwrap().restarts && held.history.is_empty());
+        let told = report(&running, Mode::NextDeploy, |_| {});
+        let hold = told.hold.unwrap();
+        assert_eq!((told.standing, hold.reason.as_str(), hold.next_retry), (Standing::Held, "NextDeploy", None));
+        assert!(told.message.starts_with("Held: the mode is NextDeploy") && told.findings.gaps > 0, "{}", told.message);
+        assert!(told.pending.unwrap().restarts && told.history.is_empty());
         for (reason, retry) in [
             (HoldReason::Quiet, true),
             (HoldReason::HourlyBudget(now()), true),
             (HoldReason::InFlight("x".into()), false),
             (HoldReason::SavepointPending, false),
         ] {
-            let held = report(&running, Mode::Apply, |plan| plan.timing = Timing::Held(reason.clone()));
-            assert_eq!(held.hold.unwrap().next_retry, retry.then(now), "{reason:?}");
+            let told = report(&running, Mode::Apply, |plan| plan.timing = Timing::Held(reason.clone()));
+            assert_eq!(told.hold.unwrap().next_retry, retry.then(now), "{reason:?}");
         }
     }
 

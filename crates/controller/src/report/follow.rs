@@ -76,7 +76,9 @@ impl Follower {
                     if self.reports.on(&self.scope) {
                         self.look_at_all();
                     }
-                    gone.iter().for_each(|key| self.look_at(key));
+                    for key in &gone {
+                        self.look_at(key);
+                    }
                 }
                 Ok(Event::Apply(report)) => {
                     self.saw(report);
@@ -86,10 +88,12 @@ impl Follower {
                     self.reports.gone(&key);
                     self.look_at(&key);
                 }
-                Err(error) => match answer(&error).and_then(refusal) {
-                    Some(why) => return why,
-                    None => warn!(error = with_causes(&error), "watch of RemediationReports interrupted; it goes on"),
-                },
+                Err(error) => {
+                    if let Some(why) = answer(&error).and_then(refusal) {
+                        return why;
+                    }
+                    warn!(error = with_causes(&error), "watch of RemediationReports interrupted; it goes on");
+                }
             }
         }
         "their watch has ended".to_owned()

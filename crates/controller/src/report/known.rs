@@ -177,7 +177,9 @@ impl Reports {
         let next = Known::of(uid, content);
         let mut seen = self.lock();
         let is_news = latest(&seen, key, instant).is_none_or(|last| {
-            last.owner != next.owner || last.digest != next.digest || is_new_hold(&last.hold, &next.hold, now)
+            last.owner != next.owner
+                || last.digest != next.digest
+                || is_new_hold(last.hold.as_ref(), next.hold.as_ref(), now)
         });
         if is_news {
             seen.wanted.insert(key.clone(), (next, instant + UNSEEN));
@@ -202,7 +204,7 @@ fn latest<'a>(seen: &'a Seen, key: &Key, now: Instant) -> Option<&'a Known> {
 
 /// Whether a hold is worth a write. While many jobs wait for their turn, each turn changes what all of them wait for:
 /// that alone is told once an hour.
-fn is_new_hold(last: &Option<HoldReport>, next: &Option<HoldReport>, now: Timestamp) -> bool {
+fn is_new_hold(last: Option<&HoldReport>, next: Option<&HoldReport>, now: Timestamp) -> bool {
     let (Some(last), Some(next)) = (last, next) else { return last.is_some() != next.is_some() };
     let budget = HoldReason::HourlyBudget(Timestamp::MIN).label();
     let in_flight = HoldReason::InFlight(String::new()).label();
@@ -273,7 +275,7 @@ mod tests {
 
     #[test]
     fn whose_turn_it_is_is_told_once_an_hour() {
-        let is_new = |last, next| is_new_hold(&content("", last).hold, &content("", next).hold, now());
+        let is_new = |last, next| is_new_hold(content("", last).hold.as_ref(), content("", next).hold.as_ref(), now());
         let budget = |minutes| Some(("HourlyBudget", minutes));
         let in_flight = Some(("InFlight", 0));
         assert!(!is_new(budget(5), budget(15)) && !is_new(budget(5), in_flight) && !is_new(budget(-59), in_flight));

@@ -84,7 +84,7 @@ pub(crate) fn remember(
     if mode == Mode::Off && before.is_none() {
         return true;
     }
-    let content = content::content(content::Seen {
+    let told = content::content(content::Seen {
         deployment,
         plan: &look.plan,
         holdings: &look.holdings,
@@ -94,7 +94,7 @@ pub(crate) fn remember(
         dry_run: context.dry_run,
         before: before.as_ref(),
     });
-    context.reports.tell(deployment, content, now)
+    context.reports.tell(deployment, told, now)
 }
 
 fn is_reported(context: &Context, deployment: &FlinkDeployment) -> bool {
@@ -115,8 +115,8 @@ pub(crate) fn invalid(context: &Context, deployment: &FlinkDeployment, why: &str
         return;
     }
     if is_reported(context, deployment) {
-        let content = content::invalid(why, last_report(context, deployment).as_ref());
-        context.reports.tell(deployment, content, now);
+        let told = content::invalid(why, last_report(context, deployment).as_ref());
+        context.reports.tell(deployment, told, now);
     }
     let note = format!("Not judged: {why}.");
     say(context, deployment, notice(Reason::InvalidResource, note));
