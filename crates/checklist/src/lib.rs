@@ -23,6 +23,7 @@ mod storage;
 mod subject;
 mod surroundings;
 mod target;
+mod withdrawal;
 
 pub use catalogue::{RULES, find};
 pub use evaluate::{Finding, evaluate};
@@ -38,3 +39,4 @@ pub use situation::{RestartOutcome, Situation};
 pub use subject::{Cluster, Kind, Subject, SubjectError};
 pub use surroundings::{Neighbours, Surroundings};
 pub use target::{Disruption, Target};
+pub use withdrawal::{Stays, Withdrawal, withdrawal};

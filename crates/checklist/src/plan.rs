@@ -160,7 +160,7 @@ fn propose(
 }
 
 /// The moment as the policy sees it: some restarts that lose more than time it allows beforehand.
-fn allowed(moment: Moment, rollout: &Rollout) -> Moment {
+pub(crate) fn allowed(moment: Moment, rollout: &Rollout) -> Moment {
     match moment {
         Moment::NeedsApproval(HoldReason::Stateless) if rollout.stateless => Moment::Stable,
         Moment::NeedsApproval(HoldReason::SessionCluster) if rollout.sessions => Moment::Stable,

@@ -2,7 +2,9 @@ use std::fmt;
 use std::str::FromStr;
 
 use flink_api::Field;
-use flink_conf::options::{MAX_PARALLELISM, STATE_BACKEND};
+use flink_conf::options::{
+    CHECKPOINT_DIRECTORY, CHECKPOINT_STORAGE, MAX_PARALLELISM, SAVEPOINT_DIRECTORY, STATE_BACKEND,
+};
 use flink_conf::{FlinkOption, Key};
 
 /// What a fill costs a running job, by FKO's diff of specs (`SpecDiff`, `AbstractFlinkSpec.java`).
@@ -37,6 +39,13 @@ const FREE_PREFIXES: &[&str] = &["job.autoscaler", "parallelism.default", "kuber
 /// maximum parallelism other than the one in the state is refused (`StateAssignmentOperation`).
 const STATE_UNSAFE: &[&FlinkOption] = &[&STATE_BACKEND, &MAX_PARALLELISM];
 
+/// Options by which a job that has run finds its state again.
+const STATE_KEPT: &[&FlinkOption] =
+    &[&STATE_BACKEND, &MAX_PARALLELISM, &CHECKPOINT_DIRECTORY, &SAVEPOINT_DIRECTORY, &CHECKPOINT_STORAGE];
+
+/// All options of high availability.
+const HIGH_AVAILABILITY_PREFIX: &str = "high-availability";
+
 impl Target {
     /// An option by its key.
     pub fn option(key: impl AsRef<str>) -> Self {
@@ -54,6 +63,13 @@ impl Target {
             }
             Self::Option(_) | Self::LogFile(_) | Self::PodAnnotation(_) => Disruption::Restart,
         }
+    }
+
+    /// Whether it is neither changed nor taken out once the job has run: its state may then not be found again.
+    pub fn is_kept_once_run(&self) -> bool {
+        let Self::Option(key) = self else { return false };
+        key.as_str().starts_with(HIGH_AVAILABILITY_PREFIX)
+            || STATE_KEPT.iter().any(|option| option.is_spelled(key.as_str()))
     }
 
     /// The field of the resource that holds it.

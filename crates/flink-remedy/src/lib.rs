@@ -14,9 +14,10 @@ mod policy_file;
 pub mod reference;
 pub mod rules;
 pub mod run;
+mod undo;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -50,6 +51,7 @@ enum Command {
     Diff(diff::DiffArgs),
     Rules(rules::RulesArgs),
     Explain(rules::ExplainArgs),
+    Undo(undo::UndoArgs),
     Crd(crd::CrdArgs),
     Completion(completion::CompletionArgs),
 }
@@ -77,6 +79,7 @@ pub fn execute(cli: Cli, stdin: &mut impl Read, out: &mut impl Write, err: &mut 
         Command::Diff(args) => diff::diff(&args, stdin, out, err),
         Command::Rules(args) => rules::rules(&args, out),
         Command::Explain(args) => rules::explain(&args, out, err),
+        Command::Undo(args) => undo::undo(&args, stdin, io::stdin().is_terminal(), out, err),
         Command::Crd(args) => crd::crd(&args, out),
         Command::Completion(args) => completion::completion(&args, out),
     };

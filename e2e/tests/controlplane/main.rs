@@ -24,3 +24,4 @@ mod reports;
 mod rights;
 mod rollout;
 mod support;
+mod undo;
