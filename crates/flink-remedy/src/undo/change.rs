@@ -32,10 +32,9 @@ pub(super) fn withdrawn(live: &Value, withdrawal: &Withdrawal, reason: &str) -> 
 }
 
 /// Where a patch would leave an empty map behind, it takes the map out.
-fn prune(live: &Value, patch: &mut Value, path: &str) {
-    let (Some(Value::Object(live)), Some(node)) = (live.pointer(path), patch.pointer_mut(path)) else { return };
-    let goes = |name: &String| node.get(name).is_some_and(Value::is_null);
-    if live.keys().all(goes) {
+fn prune(live: &Value, patch: &mut Value, map: &str) {
+    let (Some(Value::Object(present)), Some(node)) = (live.pointer(map), patch.pointer_mut(map)) else { return };
+    if present.keys().all(|name| node.get(name).is_some_and(Value::is_null)) {
         *node = Value::Null;
     }
 }

@@ -261,3 +261,20 @@ fn line(input: &mut impl Read) -> io::Result<String> {
 fn is_yes(answer: &str) -> bool {
     matches!(answer.trim(), "y" | "Y" | "yes")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_yes_is_one_and_no_more_than_the_line_is_read() {
+        let mut input = &b"y\nnext"[..];
+        assert!(is_yes(&line(&mut input).unwrap()));
+        assert_eq!(input, b"next");
+        for answer in ["", "n", "yep", "no", "yy"] {
+            assert!(!is_yes(answer), "{answer}");
+        }
+        assert!(is_yes(" yes\r"));
+        assert_eq!(line(&mut &b""[..]).unwrap(), "");
+    }
+}

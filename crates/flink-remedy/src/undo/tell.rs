@@ -52,21 +52,20 @@ fn cost(plan: &Withdrawal, situation: &Situation) -> String {
 /// Why a withdrawal is refused, and what to do.
 pub(super) fn refusal(reason: &HoldReason) -> String {
     let or_keep = "or give up ownership at no cost: --keep-values";
-    match reason {
-        HoldReason::Stateless => format!(
+    if *reason == HoldReason::Stateless {
+        format!(
             "upgrade mode stateless would start the running job empty; suspend it first (spec.job.state: suspended), set \
              upgradeMode savepoint or last-state, {or_keep}"
-        ),
-        HoldReason::SessionCluster => {
-            format!(
-                "a restart of a session cluster takes every session job down; end those first and delete it, {or_keep}"
-            )
-        }
-        HoldReason::OperatorVersion(version) => format!(
+        )
+    } else if *reason == HoldReason::SessionCluster {
+        format!("a restart of a session cluster takes every session job down; end those first and delete it, {or_keep}")
+    } else if let HoldReason::OperatorVersion(version) = reason {
+        format!(
             "the Flink operator's version is {version}, and before 1.15 an upgrade can lose the job's state (FLINK-39270); \
              say --operator-version, accept it in the policy (rollout.acceptedOperatorVersions), suspend the job first, \
              {or_keep}"
-        ),
-        reason => format!("{reason}; when that is over, or once the job is suspended, run this again, {or_keep}"),
+        )
+    } else {
+        format!("{reason}; when that is over, or once the job is suspended, run this again, {or_keep}")
     }
 }
