@@ -88,6 +88,8 @@ subjects: [{{kind: ServiceAccount, name: operator, namespace: {account}}}]
     let operator = Operator::start(&options);
     let note = scene.note("j", "RemediationFailed", "cannot patch resource \"flinkdeployments\"").await;
     assert!(note.contains("grant the verb patch"), "{note}");
+    let report = scene.report("j", |report| report["hold"]["reason"] == "Forbidden").await;
+    assert!(report["standing"] == "Held" && report["hold"]["message"].to_string().contains("grant the verb patch"));
     logged(&operator, &["may not patch flinkdeployments.flink.apache.org", "grant the verb patch"]).await;
     other.filled("j").await;
     other.note("j", "Remediated", "").await;
@@ -97,6 +99,7 @@ subjects: [{{kind: ServiceAccount, name: operator, namespace: {account}}}]
     scene.filled("j").await;
     scene.note("j", "Remediated", "").await;
     assert_eq!(scene.notes("j", "RemediationFailed").await.len(), 1);
+    scene.report("j", |report| report["standing"] == "Remediated" && report["hold"].is_null()).await;
 }
 
 /// Without these verbs it waits, not ready, says so, writes nothing, and goes on when they are granted.

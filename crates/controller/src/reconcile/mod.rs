@@ -188,7 +188,11 @@ async fn carry_out(
     match written {
         // Gone: the watch says so too.
         Err(apply::ApplyError::Gone) => Ok((look, None)),
-        written => Ok((look, written?)),
+        Err(error) => {
+            report::refused(context, deployment, &look, &error, now);
+            Err(error.into())
+        }
+        Ok(applied) => Ok((look, applied)),
     }
 }
 

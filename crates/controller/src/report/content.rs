@@ -29,6 +29,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) quiet_until: Option<Timestamp>,
     /// Whether nothing is written to jobs.
     pub(crate) dry_run: bool,
+    /// Why the server refused the change, in a word and in a sentence.
+    pub(crate) refused: Option<(&'static str, &'a str)>,
     /// What the last report says of the past.
     pub(crate) before: Option<&'a Remembered>,
 }
@@ -43,7 +45,7 @@ pub(crate) fn content(seen: Seen<'_>) -> ReportContent {
         findings: findings(plan, obedience),
         filled: filled(holdings, &history, seen.before),
         pending: pending(plan),
-        hold: hold(plan, seen.quiet_until),
+        hold: seen.refused.map(refused).or_else(|| hold(plan, seen.quiet_until)),
         opt_out: opt_out(deployment, obedience),
         quarantine: quarantine(deployment),
         history,
@@ -78,6 +80,7 @@ fn standing(seen: Seen<'_>, content: &ReportContent) -> Standing {
     match &plan.timing {
         Timing::Held(_) => Standing::Held,
         Timing::NextDeploy if plan.is_pressing() => Standing::Held,
+        Timing::Now if content.hold.is_some() => Standing::Held,
         Timing::Now | Timing::NextDeploy => Standing::Pending,
         Timing::Nothing if content.findings.gaps > 0 => Standing::Open,
         Timing::Nothing if content.filled.is_empty() => Standing::Compliant,
@@ -183,6 +186,10 @@ fn pending(plan: &Plan) -> Option<PendingReport> {
     })
 }
 
+fn refused((reason, message): (&'static str, &str)) -> HoldReport {
+    HoldReport { reason: reason.to_owned(), message: bounded(message.to_owned()), next_retry: None }
+}
+
 fn hold(plan: &Plan, quiet_until: Option<Timestamp>) -> Option<HoldReport> {
     let reason = match &plan.timing {
         Timing::Held(reason) => reason,
@@ -270,6 +277,7 @@ mod tests {
             mode: obedience.mode(mode),
             quiet_until: Some(now()),
             dry_run: false,
+            refused: None,
             before: None,
         })
     }

@@ -74,7 +74,7 @@ fn add(
     let standing: BTreeSet<String> =
         holdings.ours.keys().chain(holdings.pinned.keys()).chain(&holdings.shared).map(ToString::to_string).collect();
     let gone = before.into_iter().flat_map(|before| before.written.keys()).filter(|target| !standing.contains(*target));
-    history.push(HistoryEntry {
+    let entry = HistoryEntry {
         change: change.to_owned(),
         at,
         filled: of_change.take(VALUES).map(|(target, value)| shown(target, &value.value)).collect(),
@@ -86,7 +86,9 @@ fn add(
         },
         outcome: OutcomeReport::Unknown,
         reason: None,
-    });
+    };
+    // Sorted by time, it stays before those of the same second.
+    history.insert(0, entry);
 }
 
 fn is_of(restart: &Restart, change: &str, at: Option<Timestamp>) -> bool {
@@ -207,6 +209,16 @@ mod tests {
         let history = after(&both, &situation("STABLE", 4), None);
         let told: Vec<_> = history.iter().map(|entry| (entry.change.as_str(), entry.outcome)).collect();
         assert_eq!(told, [("c2", OutcomeReport::Done), ("c1", OutcomeReport::Unverified)]);
+    }
+
+    #[test]
+    fn of_two_changes_within_a_second_the_newer_comes_first() {
+        let first = holdings("c1", 1, None, &[("a", "c1")]);
+        let before = remembered(after(&first, &situation("SUSPENDED", 4), None), &first);
+        let second = holdings("c2", 1, None, &[("a", "c1"), ("b", "c2")]);
+        let history = after(&second, &situation("SUSPENDED", 4), Some(&before));
+        assert_eq!(history.iter().map(|entry| entry.change.as_str()).collect::<Vec<_>>(), ["c2", "c1"]);
+        assert_eq!(after(&second, &situation("SUSPENDED", 4), Some(&remembered(history.clone(), &second))), history);
     }
 
     #[test]

@@ -75,7 +75,33 @@ pub(crate) fn remember(
     now: Timestamp,
 ) -> bool {
     // A write comes back through the watch, and that look tells of it.
-    if applied.is_some() || !is_reported(context, deployment) {
+    applied.is_some() || tell(context, deployment, look, None, now)
+}
+
+/// Says in the job's report that its change was refused.
+pub(crate) fn refused(
+    context: &Context,
+    deployment: &FlinkDeployment,
+    look: &Look,
+    error: &ApplyError,
+    now: Timestamp,
+) {
+    match error {
+        ApplyError::Conflict { .. } | ApplyError::NotAMap | ApplyError::Forbidden(_) | ApplyError::Rejected { .. } => {
+            tell(context, deployment, look, Some((error.into(), &error.to_string())), now);
+        }
+        ApplyError::Stale(_) | ApplyError::Gone | ApplyError::Unavailable(_) | ApplyError::NotLeader(_) => {}
+    }
+}
+
+fn tell(
+    context: &Context,
+    deployment: &FlinkDeployment,
+    look: &Look,
+    refused: Option<(&'static str, &str)>,
+    now: Timestamp,
+) -> bool {
+    if !is_reported(context, deployment) {
         return true;
     }
     let mode = look.obedience.mode(context.policy.mode);
@@ -92,6 +118,7 @@ pub(crate) fn remember(
         mode,
         quiet_until: look.quiet_until,
         dry_run: context.dry_run,
+        refused,
         before: before.as_ref(),
     });
     context.reports.tell(deployment, told, now)

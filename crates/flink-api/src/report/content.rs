@@ -147,7 +147,8 @@ pub struct PendingReport {
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct HoldReport {
-    /// In one word: the label of the metric `flink_remedy_held_jobs`.
+    /// In one word: the label of the metric `flink_remedy_held_jobs`, or what the API server's refusal is called in
+    /// `flink_remedy_reconciliation_duration_seconds`.
     pub reason: String,
     /// What it waits for, and what would free it.
     pub message: String,
