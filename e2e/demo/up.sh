@@ -35,6 +35,7 @@ say "control plane"
 "$target/controlplane" up --dir "$dir/plane" --crds untyped
 kubectl apply -f "$root/e2e/demo/operator-config.yaml"
 kubectl apply -k "$root/manifests/rbac"
+kubectl apply -k "$root/manifests/crd"
 
 if ! kill -0 "$(cat "$dir/operator.pid" 2>/dev/null || echo none)" 2>/dev/null; then
 	say "example jobs (three of them get the status of jobs that run)"
@@ -76,6 +77,9 @@ if not values:
     print("  nothing")'
 	kubectl -n flink-jobs describe flinkdeployment "$job" | sed -n '/^Events:/,$p'
 done
+
+say "kubectl -n flink-jobs get remediationreports"
+kubectl -n flink-jobs get remediationreports
 
 say "look around"
 echo "export KUBECONFIG=$dir/plane/kubeconfig PATH=$bin:\$PATH"

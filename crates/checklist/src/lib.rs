@@ -25,6 +25,7 @@ mod storage;
 mod subject;
 mod surroundings;
 mod target;
+mod withdrawal;
 
 pub use catalogue::{RULES, find};
 pub use evaluate::{Finding, evaluate};
@@ -42,3 +43,4 @@ pub use situation::Situation;
 pub use subject::{Cluster, Kind, Subject, SubjectError};
 pub use surroundings::{Neighbours, Surroundings};
 pub use target::{Disruption, Target};
+pub use withdrawal::{Stays, Withdrawal, withdrawal};

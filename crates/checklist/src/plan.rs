@@ -213,7 +213,8 @@ fn taking_back(
     free: bool,
 ) -> Option<Plan> {
     let quarantine = holdings.quarantine_in_force().filter(|_| free || is_rolled_back(situation))?;
-    let ours = quarantine.values.keys().filter(|target| holdings.ours.contains_key(target) && !target.keeps_state());
+    let ours =
+        quarantine.values.keys().filter(|target| holdings.ours.contains_key(target) && !target.is_kept_once_run());
     let leaving: BTreeSet<Target> = ours.cloned().collect();
     let findings = evaluate(rules, subject, policy);
     let plan =
@@ -222,7 +223,7 @@ fn taking_back(
 }
 
 /// The moment as the policy sees it: some restarts that lose more than time it allows beforehand.
-fn allowed(moment: Moment, rollout: &Rollout) -> Moment {
+pub(crate) fn allowed(moment: Moment, rollout: &Rollout) -> Moment {
     match moment {
         Moment::NeedsApproval(HoldReason::Stateless) if rollout.stateless => Moment::Stable,
         Moment::NeedsApproval(HoldReason::SessionCluster) if rollout.sessions => Moment::Stable,

@@ -92,7 +92,7 @@ impl Setback {
             written.map(|(target, value)| (target.clone(), value.value.clone())).collect();
         let ours: BTreeSet<Target> =
             values.keys().filter(|target| holdings.ours.contains_key(target)).cloned().collect();
-        let takes_back: BTreeSet<Target> = ours.iter().filter(|target| !target.keeps_state()).cloned().collect();
+        let takes_back: BTreeSet<Target> = ours.iter().filter(|target| !target.is_kept_once_run()).cloned().collect();
         let left = if evidence == Evidence::RolledBack {
             Some(LeftAlone::RolledBack)
         } else if !situation.has_way_back(subject, &restart) {

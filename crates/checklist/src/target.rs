@@ -3,8 +3,7 @@ use std::str::FromStr;
 
 use flink_api::Field;
 use flink_conf::options::{
-    CHECKPOINT_DIRECTORY, CHECKPOINT_STORAGE, HIGH_AVAILABILITY, HIGH_AVAILABILITY_DIRECTORY, MAX_PARALLELISM,
-    SAVEPOINT_DIRECTORY, STATE_BACKEND,
+    CHECKPOINT_DIRECTORY, CHECKPOINT_STORAGE, MAX_PARALLELISM, SAVEPOINT_DIRECTORY, STATE_BACKEND,
 };
 use flink_conf::{FlinkOption, Key};
 
@@ -40,16 +39,12 @@ const FREE_PREFIXES: &[&str] = &["job.autoscaler", "parallelism.default", "kuber
 /// maximum parallelism other than the one in the state is refused (`StateAssignmentOperation`).
 const STATE_UNSAFE: &[&FlinkOption] = &[&STATE_BACKEND, &MAX_PARALLELISM];
 
-/// Options by which a job that has run is found again: backend, maximum parallelism, directories, high availability.
-const KEEPS_STATE: &[&FlinkOption] = &[
-    &STATE_BACKEND,
-    &MAX_PARALLELISM,
-    &CHECKPOINT_STORAGE,
-    &CHECKPOINT_DIRECTORY,
-    &SAVEPOINT_DIRECTORY,
-    &HIGH_AVAILABILITY,
-    &HIGH_AVAILABILITY_DIRECTORY,
-];
+/// Options by which a job that has run finds its state again.
+const STATE_KEPT: &[&FlinkOption] =
+    &[&STATE_BACKEND, &MAX_PARALLELISM, &CHECKPOINT_DIRECTORY, &SAVEPOINT_DIRECTORY, &CHECKPOINT_STORAGE];
+
+/// All options of high availability.
+const HIGH_AVAILABILITY_PREFIX: &str = "high-availability";
 
 impl Target {
     /// An option by its key.
@@ -70,13 +65,11 @@ impl Target {
         }
     }
 
-    /// Whether a job that has run finds its state, or its place in high availability, by this value: it is never taken
-    /// back then.
-    pub fn keeps_state(&self) -> bool {
-        match self {
-            Self::Option(key) => KEEPS_STATE.iter().any(|option| option.is_spelled(key.as_str())),
-            Self::LogFile(_) | Self::PodAnnotation(_) => false,
-        }
+    /// Whether it is neither changed nor taken out once the job has run: its state may then not be found again.
+    pub fn is_kept_once_run(&self) -> bool {
+        let Self::Option(key) = self else { return false };
+        key.as_str().starts_with(HIGH_AVAILABILITY_PREFIX)
+            || STATE_KEPT.iter().any(|option| option.is_spelled(key.as_str()))
     }
 
     /// The field of the resource that holds it.

@@ -56,6 +56,8 @@ descriptions! {
     RESTART_IN_FLIGHT = "restart_in_flight", "gauge", "namespace, name", "1 while a restart of ours is under way on this job";
     EVENTS_EMITTED = "events_emitted", "counter", "reason", "Kubernetes Events posted or found posted, by reason";
     EVENTS_DROPPED = "events_dropped", "counter", "reason", "Kubernetes Events not posted, by reason";
+    REPORTS_WRITTEN = "reports_written", "counter", "", "RemediationReports written";
+    REPORTS_FAILED = "reports_failed", "counter", "reason", "RemediationReports not written, by reason; each is tried again at the job's next look";
     LEADER = "leader", "gauge", "", "1 while this replica leads";
 }
 
@@ -81,6 +83,8 @@ struct Inner {
     withdrawals: Counter,
     events: Family<Vec<Label>, Counter>,
     events_dropped: Family<Vec<Label>, Counter>,
+    reports_written: Counter,
+    reports_failed: Family<Vec<Label>, Counter>,
     leader: Gauge,
     standings: Mutex<HashMap<String, Standing>>,
 }
@@ -105,6 +109,8 @@ impl Default for Inner {
             withdrawals: Counter::default(),
             events: Family::default(),
             events_dropped: Family::default(),
+            reports_written: Counter::default(),
+            reports_failed: Family::default(),
             leader: Gauge::default(),
             standings: Mutex::default(),
         }
@@ -123,6 +129,8 @@ impl Metrics {
         register(registry, &WITHDRAWALS, &inner.withdrawals);
         register(registry, &EVENTS_EMITTED, &inner.events);
         register(registry, &EVENTS_DROPPED, &inner.events_dropped);
+        register(registry, &REPORTS_WRITTEN, &inner.reports_written);
+        register(registry, &REPORTS_FAILED, &inner.reports_failed);
         register(registry, &LEADER, &inner.leader);
         registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs, breaker }));
     }
@@ -159,6 +167,14 @@ impl Metrics {
 
     pub(crate) fn event_dropped(&self, reason: Reason) {
         self.0.events_dropped.get_or_create(&vec![("reason", reason.as_str())]).inc();
+    }
+
+    pub(crate) fn report_written(&self) {
+        self.0.reports_written.inc();
+    }
+
+    pub(crate) fn report_failed(&self, reason: &'static str) {
+        self.0.reports_failed.get_or_create(&vec![("reason", reason)]).inc();
     }
 
     /// Whether this replica leads.
@@ -262,6 +278,7 @@ mod tests {
         metrics.failed(Evidence::JobFailed, true);
         metrics.event_emitted(Reason::Remediated);
         metrics.event_dropped(Reason::Remediated);
+        metrics.report_failed("Forbidden");
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         for Description { name, kind, .. } in DESCRIPTIONS {

@@ -25,6 +25,7 @@ use crate::namespaces::Namespaces;
 use crate::operator_config::{self, Known, Source};
 use crate::own::own_deployment;
 use crate::reconcile::{Backoff, Context, error_policy, reconcile};
+use crate::report::{self, ReportWriter, Reports};
 use crate::rollout::{CheckpointWatch, RestartSlot, Watchdog};
 use crate::watch::{self as watches, Forget, Queue, enqueue};
 
@@ -44,7 +45,7 @@ pub struct Settings {
     pub lease: LeaseConfig,
     /// Name of the Deployment that we run in, in the lease's namespace.
     pub deployment: String,
-    /// Decide and say, write nothing but Events.
+    /// Decide and say, write nothing but Events and reports.
     pub dry_run: bool,
     /// Looks at the same time.
     pub concurrency: u16,
@@ -105,6 +106,10 @@ impl Controller {
         let lease = &self.settings.lease;
         let (emitter, events) =
             Emitter::new(self.client.clone(), fence.clone(), lease.identity.clone(), self.metrics.clone());
+        let scopes: Vec<_> = scopes(&self.settings);
+        let reports = Reports::new(scopes.iter().cloned());
+        let (report_writer, report_sink) =
+            ReportWriter::new(self.client.clone(), fence.clone(), reports.clone(), self.metrics.clone());
         let queues: Vec<Queue> = self.stores.iter().map(|_| Queue::default()).collect();
         let backoff = Arc::new(Backoff::default());
         let watchdog = Arc::new(Watchdog::default());
@@ -114,10 +119,14 @@ impl Controller {
             said: events.said(),
             metrics: self.metrics.clone(),
         };
-        let targets = self.settings.watch_namespaces.iter().cloned().map(Some).chain(std::iter::repeat(None));
-        for ((writer, queue), namespace) in self.writers.into_iter().zip(queues.clone()).zip(targets) {
+        for ((writer, queue), namespace) in self.writers.into_iter().zip(queues.clone()).zip(scopes.clone()) {
             let watch = watches::jobs(self.client.clone(), namespace, writer, queue, gone.clone());
             parts.spawn(forever("the watch of FlinkDeployments", watch));
+        }
+        for scope in scopes {
+            let (reports, jobs) = (reports.clone(), self.jobs.clone());
+            let follow = report::follow(self.client.clone(), scope, reports, jobs, queues.clone());
+            parts.spawn(forever("the watch of RemediationReports", follow));
         }
         let (namespaces, writer): (Store<PartialObjectMeta<Namespace>>, _) = store();
         let watch = watches::namespaces(self.client.clone(), writer, self.jobs.clone(), queues.clone());
@@ -125,7 +134,8 @@ impl Controller {
         let (known, platform) = watch::channel(None);
         let follow = operator_config::follow(self.client.clone(), self.settings.operator_config.clone(), known);
         parts.spawn(forever("the watch of the Flink operator's configuration", follow));
-        let caches = Caches { stores: self.stores, namespaces: namespaces.clone(), platform: platform.clone() };
+        let caches =
+            Caches { stores: self.stores, namespaces: namespaces.clone(), platform: platform.clone(), reports };
         let context = Arc::new(Context {
             client: self.client.clone(),
             fence: fence.clone(),
@@ -139,12 +149,20 @@ impl Controller {
             checkpoints: CheckpointWatch::new(self.client.clone()),
             own: own_deployment(&self.client, &lease.namespace, &self.settings.deployment).await,
             events,
+            reports: report_sink,
             backoff,
             metrics: self.metrics.clone(),
             dry_run: self.settings.dry_run,
         });
         let mut elector = Elector::new(self.client, lease.clone(), fence);
-        let loops = Loops { context, queues, emitter, concurrency: self.settings.concurrency, stop: stop.clone() };
+        let loops = Loops {
+            context,
+            queues,
+            emitter,
+            writer: report_writer,
+            concurrency: self.settings.concurrency,
+            stop: stop.clone(),
+        };
         let ready = self.ready;
         let mut stopped = stop.clone();
         let lead = async move {
@@ -167,6 +185,14 @@ async fn first_end(parts: &mut Parts) -> Result<(), RunError> {
         Some(ended) => ended?,
         None => Ok(()),
     }
+}
+
+/// The namespaces to watch; `None` is all.
+fn scopes(settings: &Settings) -> Vec<Option<String>> {
+    if settings.watch_namespaces.is_empty() {
+        return vec![None];
+    }
+    settings.watch_namespaces.iter().cloned().map(Some).collect()
 }
 
 fn forever(
@@ -199,6 +225,7 @@ struct Caches {
     stores: Vec<Store<FlinkDeployment>>,
     namespaces: Store<PartialObjectMeta<Namespace>>,
     platform: watch::Receiver<Option<Known>>,
+    reports: Reports,
 }
 
 impl Caches {
@@ -209,6 +236,7 @@ impl Caches {
         }
         let _ = self.namespaces.wait_until_ready().await;
         let _ = self.platform.clone().wait_for(Option::is_some).await;
+        self.reports.looked_for().await;
         info!(jobs = self.stores.iter().map(Store::len).sum::<usize>(), "caches are filled");
     }
 }
@@ -218,6 +246,7 @@ struct Loops {
     context: Arc<Context>,
     queues: Vec<Queue>,
     emitter: Emitter,
+    writer: ReportWriter,
     concurrency: u16,
     stop: watch::Receiver<bool>,
 }
@@ -269,7 +298,7 @@ async fn finish(elector: &mut Elector, work: &mut Parts) {
 impl Loops {
     fn start(self, caches: Caches) -> Parts {
         let mut work = Parts::new();
-        let Self { context, queues, emitter, concurrency, stop } = self;
+        let Self { context, queues, emitter, writer, concurrency, stop } = self;
         let opened: Vec<_> = queues.iter().map(Queue::open).collect();
         enqueue(context.jobs.all().map(|job| ObjectRef::from_obj(&*job)), &queues);
         let platform = caches.platform;
@@ -290,6 +319,7 @@ impl Loops {
         }
         drop(context);
         work.spawn(emitter.run().map(Ok));
+        work.spawn(writer.run().map(Ok));
         work
     }
 }

@@ -11,6 +11,7 @@ mod kube_impl;
 mod ownership;
 mod parsed;
 mod process;
+mod report;
 mod session_job;
 mod status;
 mod strict;
@@ -22,6 +23,13 @@ pub use parsed::Parsed;
 pub use process::{
     Container, Ingress, JobManagerSpec, PodSpec, PodTemplate, PodTemplateMetadata, Resource, ResourceRequirements,
     TaskManagerSpec, Volume, VolumeMount,
+};
+#[cfg(feature = "kube")]
+pub use report::remediation_report_crd;
+pub use report::{
+    Cost, FilledValueReport, FindingReport, FindingsReport, HistoryEntry, HoldReport, OWN_GROUP, OWN_VERSION,
+    OptOutReport, OutcomeReport, PendingReport, QuarantineReport, REPORT_KIND, REPORT_PLURAL, RemediationReport,
+    ReportContent, Standing,
 };
 pub use session_job::{FlinkSessionJob, FlinkSessionJobSpec};
 pub use status::{

@@ -109,7 +109,7 @@ struct Reader<'a> {
 
 impl Reader<'_> {
     async fn read(&self, operator_config: &Source) -> Result<Found, ClusterError> {
-        let platform = self.platform(operator_config).await;
+        let platform = platform(self.client, operator_config).await;
         let mut found = Found {
             objects: Vec::new(),
             neighbours: Neighbours::default(),
@@ -190,25 +190,29 @@ impl Reader<'_> {
         }
         Ok(clusters)
     }
+}
 
-    async fn platform(&self, source: &Source) -> Result<Platform, String> {
-        let (namespace, name) = match source {
-            Source::None => return Ok(Platform::default()),
-            Source::Directory(path) => return Err(format!("{} is no ConfigMap of the cluster", path.display())),
-            Source::ConfigMap { namespace, name } => (namespace, name),
-        };
-        let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), namespace, &resource);
-        let map = api.get(name).await.map_err(|error| format!("ConfigMap {namespace}/{name}: {}", said(&error)))?;
-        let data = map.data.get("data").and_then(Value::as_object).into_iter().flatten();
-        let files: BTreeMap<String, String> =
-            data.filter_map(|(file, text)| Some((file.clone(), text.as_str()?.to_owned()))).collect();
-        platform_from_files(&files).map_err(|error| format!("ConfigMap {namespace}/{name}: {error}"))
-    }
+/// What FKO gives to jobs by its ConfigMap, or why that cannot be read.
+///
+/// # Errors
+/// In words.
+pub(crate) async fn platform(client: &Client, source: &Source) -> Result<Platform, String> {
+    let (namespace, name) = match source {
+        Source::None => return Ok(Platform::default()),
+        Source::Directory(path) => return Err(format!("{} is no ConfigMap of the cluster", path.display())),
+        Source::ConfigMap { namespace, name } => (namespace, name),
+    };
+    let resource = ApiResource::from_gvk(&GroupVersionKind::gvk("", "v1", "ConfigMap"));
+    let api: Api<DynamicObject> = Api::namespaced_with(client.clone(), namespace, &resource);
+    let map = api.get(name).await.map_err(|error| format!("ConfigMap {namespace}/{name}: {}", said(&error)))?;
+    let data = map.data.get("data").and_then(Value::as_object).into_iter().flatten();
+    let files: BTreeMap<String, String> =
+        data.filter_map(|(file, text)| Some((file.clone(), text.as_str()?.to_owned()))).collect();
+    platform_from_files(&files).map_err(|error| format!("ConfigMap {namespace}/{name}: {error}"))
 }
 
 /// The object with its kind, which items of a list may lack.
-fn as_value(object: &DynamicObject, resource: &ApiResource) -> Value {
+pub(crate) fn as_value(object: &DynamicObject, resource: &ApiResource) -> Value {
     let mut value = serde_json::to_value(object).unwrap_or_default();
     value["apiVersion"] = Value::from(resource.api_version.clone());
     value["kind"] = Value::from(resource.kind.clone());
@@ -220,6 +224,6 @@ fn is(error: &kube::Error, code: u16) -> bool {
 }
 
 /// The server's words, or what kept them from coming.
-fn said(error: &kube::Error) -> String {
+pub(crate) fn said(error: &kube::Error) -> String {
     if let kube::Error::Api(status) = error { status.message.clone() } else { controller::with_causes(error) }
 }

@@ -6,6 +6,7 @@ mod check;
 mod client;
 mod cluster;
 mod completion;
+pub mod crd;
 mod diff;
 mod input;
 pub mod line_by_line;
@@ -13,9 +14,10 @@ mod policy_file;
 pub mod reference;
 pub mod rules;
 pub mod run;
+mod undo;
 
 use std::ffi::{OsStr, OsString};
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -49,6 +51,8 @@ enum Command {
     Diff(diff::DiffArgs),
     Rules(rules::RulesArgs),
     Explain(rules::ExplainArgs),
+    Undo(undo::UndoArgs),
+    Crd(crd::CrdArgs),
     Completion(completion::CompletionArgs),
 }
 
@@ -75,6 +79,8 @@ pub fn execute(cli: Cli, stdin: &mut impl Read, out: &mut impl Write, err: &mut 
         Command::Diff(args) => diff::diff(&args, stdin, out, err),
         Command::Rules(args) => rules::rules(&args, out),
         Command::Explain(args) => rules::explain(&args, out, err),
+        Command::Undo(args) => undo::undo(&args, stdin, io::stdin().is_terminal(), out, err),
+        Command::Crd(args) => crd::crd(&args, out),
         Command::Completion(args) => completion::completion(&args, out),
     };
     match done.and_then(|code| out.flush().map(|()| code)) {

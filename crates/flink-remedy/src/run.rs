@@ -44,7 +44,7 @@ pub struct RunArgs {
     /// Namespaces to watch, joined by commas; all if not given
     #[arg(long, value_name = "NAMESPACES", value_delimiter = ',')]
     watch_namespaces: Vec<String>,
-    /// Decide and say what would be done, but write nothing except Events
+    /// Decide and say what would be done, but write nothing except Events and reports
     #[arg(long)]
     dry_run: bool,
     /// Act as this ServiceAccount (NAMESPACE/NAME): for a sidecar that shares the Flink operator's own account

@@ -20,6 +20,8 @@ mod ownership;
 mod preview;
 mod process;
 mod races;
+mod reports;
 mod rights;
 mod rollout;
 mod support;
+mod undo;

@@ -7,7 +7,7 @@ use k8s_openapi::api::events::v1::Event;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::support::{MANIFESTS, OPERATOR, PATIENCE, Scene, record};
+use crate::support::{MANIFESTS, OPERATOR, PATIENCE, REPORTS, Scene, record};
 
 /// What a person annotates to be left alone.
 pub(crate) const OPT_OUT: &str = "flink-remedy.dev/opt-out";
@@ -172,8 +172,8 @@ impl Scene {
     }
 
     /// Returns when the operator has looked at everything that happened so far: a job that comes last is filled
-    /// and reported, which takes a second look. Then proves that it wrote nothing but patches of jobs, Events
-    /// and leases, in whatever namespace.
+    /// and reported, which takes a second look. Then proves that it wrote nothing but patches of jobs, Events,
+    /// reports and leases, in whatever namespace.
     pub(crate) async fn all_seen(&self) {
         let name = format!("barrier-{}", self.audited().len());
         self.create(self.one_gap(&name)).await;
@@ -183,6 +183,7 @@ impl Scene {
             let may = [
                 ("patch", "flinkdeployments", ""),
                 ("create", "events", ""),
+                ("patch", REPORTS, ""),
                 ("create", "leases", ""),
                 ("update", "leases", ""),
             ];

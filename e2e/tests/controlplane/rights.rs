@@ -8,7 +8,7 @@ use e2e::{AuditEntry, Operator, OperatorOptions, apply, apply_yaml, await_condit
 use serde_json::json;
 
 use crate::fko::Fko;
-use crate::support::{MANIFESTS, OPERATOR, PATIENCE, Scene, job};
+use crate::support::{MANIFESTS, OPERATOR, PATIENCE, REPORTS, Scene, job};
 
 const NO_LAYERS: [&str; 2] = ["--operator-config", "none"];
 
@@ -48,11 +48,11 @@ async fn options_without(scene: &Scene, resource: &str, verbs: &[&str], args: &[
     scene.options_as(&token, scene.plane.server(), args)
 }
 
-/// What that service account wrote, leases left out.
+/// What that service account wrote, leases and reports left out.
 fn writes(scene: &Scene, namespace: &str) -> Vec<AuditEntry> {
     let user = format!("system:serviceaccount:{}:operator", scene.namespace);
     let query = scene.plane.audit().query().user(&user).namespace(namespace).writes();
-    query.filter(|entry| entry.resource != "leases").entries()
+    query.filter(|entry| entry.resource != "leases" && entry.resource != REPORTS).entries()
 }
 
 /// Waits for one line of the log that holds all of these words.
@@ -88,6 +88,8 @@ subjects: [{{kind: ServiceAccount, name: operator, namespace: {account}}}]
     let operator = Operator::start(&options);
     let note = scene.note("j", "RemediationFailed", "cannot patch resource \"flinkdeployments\"").await;
     assert!(note.contains("grant the verb patch"), "{note}");
+    let report = scene.report("j", |report| report["hold"]["reason"] == "Forbidden").await;
+    assert!(report["standing"] == "Held" && report["hold"]["message"].to_string().contains("grant the verb patch"));
     logged(&operator, &["may not patch flinkdeployments.flink.apache.org", "grant the verb patch"]).await;
     other.filled("j").await;
     other.note("j", "Remediated", "").await;
@@ -97,6 +99,7 @@ subjects: [{{kind: ServiceAccount, name: operator, namespace: {account}}}]
     scene.filled("j").await;
     scene.note("j", "Remediated", "").await;
     assert_eq!(scene.notes("j", "RemediationFailed").await.len(), 1);
+    scene.report("j", |report| report["standing"] == "Remediated" && report["hold"].is_null()).await;
 }
 
 /// Without these verbs it waits, not ready, says so, writes nothing, and goes on when they are granted.
@@ -140,6 +143,32 @@ async fn without_create_of_events_it_says_so_and_fills_nevertheless() {
     assert!(operator.try_exit().is_none() && scene.said().await.is_empty());
     let landed = writes(&scene, &scene.namespace).iter().filter(|write| write.code < 300).count();
     assert_eq!(landed, 2);
+}
+
+#[tokio::test]
+async fn without_rights_on_reports_it_says_so_once_and_does_everything_else() {
+    for (verbs, words) in [
+        (vec!["list"], ["RemediationReports are off", "grant the verbs list, watch, create and patch"]),
+        (vec!["create", "patch"], ["cannot patch resource \"remediationreports\"", "must be granted"]),
+    ] {
+        let scene = Scene::new("noreports").await;
+        for name in ["a", "b"] {
+            scene.create(job(name)).await;
+        }
+        let operator = Operator::start(&options_without(&scene, REPORTS, &verbs, &NO_LAYERS).await);
+        logged(&operator, &words).await;
+        for name in ["a", "b"] {
+            scene.filled(name).await;
+            scene.note(name, "Remediated", "").await;
+        }
+        scene.look_again(&operator, 2).await;
+        assert_eq!(operator.logs().matches(words[0]).count(), 1, "{}", operator.logs());
+        // Once granted it goes on by itself.
+        grant(&scene, REPORTS, &[]).await;
+        if verbs == ["list"] {
+            scene.report("a", |report| report["standing"] == "Remediated").await;
+        }
+    }
 }
 
 /// Grants only these verbs on leases.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use e2e::{
-    AuditEntry, ControlPlane, Crds, Mark, Operator, OperatorOptions, apply, apply_yaml, await_condition,
+    AuditEntry, ControlPlane, Crds, Mark, Operator, OperatorOptions, apply, apply_yaml, await_condition, binary,
     flink_deployments,
 };
 use k8s_openapi::api::core::v1::Namespace;
@@ -15,6 +15,8 @@ use tokio::sync::OnceCell;
 
 /// The user that the operator is, by the manifests.
 pub(crate) const OPERATOR: &str = "system:serviceaccount:flink-remedy:flink-remedy";
+/// The plural of the reports' kind.
+pub(crate) const REPORTS: &str = "remediationreports";
 /// How long a test waits for anything.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 /// Where the manifests are.
@@ -43,6 +45,8 @@ async fn install(plane: &ControlPlane) {
     plane.service_account("flink-operator", "flink-operator").await;
     let applied = plane.run_kubectl(&["apply", "-k", &format!("{MANIFESTS}/rbac")], "").await;
     assert!(applied.status.success(), "{}", applied.stderr);
+    let printed = std::process::Command::new(binary()).arg("crd").output().expect("flink-remedy runs");
+    plane.install_crds(&String::from_utf8(printed.stdout).expect("YAML is text")).await;
 }
 
 /// The Flink operator's configuration as its chart installs it, with these lines added.
@@ -167,7 +171,7 @@ subjects: [{{kind: ServiceAccount, name: flink-remedy, namespace: flink-remedy}}
         operator
     }
 
-    /// What the operator's user wrote in this namespace, leases left out, in the order of the answers.
+    /// What the operator's user wrote in this namespace, leases and reports left out, in the order of the answers.
     pub(crate) fn writes(&self) -> Vec<AuditEntry> {
         self.writes_since(self.mark)
     }
@@ -175,7 +179,13 @@ subjects: [{{kind: ServiceAccount, name: flink-remedy, namespace: flink-remedy}}
     /// The same, behind a mark.
     pub(crate) fn writes_since(&self, mark: Mark) -> Vec<AuditEntry> {
         let query = self.plane.audit().query().since(mark).acting_user(OPERATOR).namespace(&self.namespace);
-        query.writes().filter(|entry| entry.resource != "leases").entries()
+        query.writes().filter(|entry| entry.resource != "leases" && entry.resource != REPORTS).entries()
+    }
+
+    /// What the operator's user asked to write to reports, in the order of the answers.
+    pub(crate) fn report_writes(&self) -> Vec<AuditEntry> {
+        let query = self.plane.audit().query().since(self.mark).acting_user(OPERATOR).namespace(&self.namespace);
+        query.writes().resource(REPORTS).entries()
     }
 
     /// What the operator's user wrote to jobs with success.

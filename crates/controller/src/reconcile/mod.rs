@@ -29,7 +29,7 @@ use crate::lease::Fence;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::operator_config::Known;
-use crate::report;
+use crate::report::{self, ReportSink};
 use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Watchdog};
 use apply::{Applied, apply};
 use decide::{Intent, decide};
@@ -41,6 +41,8 @@ const RESYNC: Duration = Duration::from_mins(30);
 /// While something is said hourly, or waits for another job.
 const WHILE_HELD: Duration = Duration::from_mins(10);
 const WHILE_IN_FLIGHT: Duration = Duration::from_secs(5);
+/// While so many reports wait to be written that this one found no room.
+const WHILE_REPORTS_WAIT: Duration = Duration::from_secs(5);
 
 /// What every look shares.
 pub struct Context {
@@ -68,11 +70,13 @@ pub struct Context {
     pub own: ObjectReference,
     /// Where Events go.
     pub events: EventSink,
+    /// Where reports go.
+    pub(crate) reports: ReportSink,
     /// When failed objects may be tried again.
     pub backoff: Arc<Backoff>,
     /// What is counted.
     pub metrics: Metrics,
-    /// Decide and say, write nothing but Events.
+    /// Decide and say, write nothing but Events and reports.
     pub dry_run: bool,
 }
 
@@ -103,7 +107,7 @@ pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) 
     let look = match look(&context, &deployment, &gathered, now).await {
         Ok(look) => look,
         Err(error) => {
-            report::invalid(&context, &deployment, &error.to_string());
+            report::invalid(&context, &deployment, &error.to_string(), now);
             context.metrics.reconciled(Outcome::InvalidResource.into());
             return Ok(Action::requeue(WHILE_HELD));
         }
@@ -111,10 +115,12 @@ pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) 
     context.metrics.stage("plan", "ok", started.elapsed());
     let (look, applied) = carry_out(&context, &deployment, look, now).await?; // the only writer
     let outcome = report::report(&context, &deployment, &look, applied.as_ref(), now); // queues Events
+    let remembered = report::remember(&context, &deployment, &look, applied.as_ref(), now); // queues the report
     context.backoff.forget(deployment.uid());
     log(&deployment, &look, outcome);
     context.metrics.reconciled(outcome.into());
-    Ok(next_look(&look, outcome, deployment.uid(), now))
+    let next = next_look(&look, outcome, deployment.uid(), now);
+    Ok(Action::requeue(if remembered { next } else { next.min(WHILE_REPORTS_WAIT) }))
 }
 
 /// Everything that the pure stages know of one job.
@@ -192,7 +198,11 @@ async fn carry_out(
     match written {
         // Gone: the watch says so too.
         Err(apply::ApplyError::Gone) => Ok((look, None)),
-        written => Ok((look, written?)),
+        Err(error) => {
+            report::refused(context, deployment, &look, &error, now);
+            Err(error.into())
+        }
+        Ok(applied) => Ok((look, applied)),
     }
 }
 
@@ -209,7 +219,7 @@ fn occupy(mut slot: SlotGuard<'_>, deployment: &FlinkDeployment, written: &Resul
     }
 }
 
-fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Action {
+fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Duration {
     let jitter = 1.0 + backoff::share(uid, 0) / 5.0;
     let usual = match (&look.plan.timing, outcome) {
         (Timing::Held(HoldReason::InFlight(_)), _) => WHILE_IN_FLIGHT,
@@ -226,7 +236,7 @@ fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Action
     let quiet = look.quiet_until.and_then(until);
     let soonest = expiry.into_iter().chain(quiet).chain(budget).chain(watched).min();
     let at_most = soonest.unwrap_or(RESYNC * 2);
-    Action::requeue(usual.mul_f64(jitter).min(at_most))
+    usual.mul_f64(jitter).min(at_most)
 }
 
 fn log(deployment: &FlinkDeployment, look: &Look, outcome: Outcome) {

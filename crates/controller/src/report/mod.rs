@@ -1,9 +1,21 @@
-//! What a look came to -> Events, gauges. Reports speak of the object as the server holds it after a write.
+//! What a look came to -> Events, gauges, the job's `RemediationReport`. All speak of the object as the server holds it
+//! after a write.
+
+mod content;
+mod follow;
+mod history;
+mod known;
+mod writer;
+
+pub(crate) use follow::follow;
+pub(crate) use known::Reports;
+pub(crate) use writer::{ReportSink, ReportWriter};
 
 use checklist::{HoldReason, Mode, Timing, annotations};
 use flink_api::{FlinkDeployment, GROUP, VERSION};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
+use tokio::time::Instant;
 
 use crate::error::Error;
 use crate::events::{About, Notice, Reason, fitted, notice, notices};
@@ -83,11 +95,85 @@ fn halted(context: &Context, now: Timestamp) {
     context.events.say(About { regarding: context.own.clone(), notice });
 }
 
+/// Brings the job's report up to date. False if that has to be tried again soon.
+pub(crate) fn remember(
+    context: &Context,
+    deployment: &FlinkDeployment,
+    look: &Look,
+    applied: Option<&Applied>,
+    now: Timestamp,
+) -> bool {
+    // A write comes back through the watch, and that look tells of it.
+    applied.is_some() || tell(context, deployment, look, None, now)
+}
+
+/// Says in the job's report that its change was refused.
+pub(crate) fn refused(
+    context: &Context,
+    deployment: &FlinkDeployment,
+    look: &Look,
+    error: &ApplyError,
+    now: Timestamp,
+) {
+    match error {
+        ApplyError::Conflict { .. } | ApplyError::NotAMap | ApplyError::Forbidden(_) | ApplyError::Rejected { .. } => {
+            tell(context, deployment, look, Some((error.into(), &error.to_string())), now);
+        }
+        ApplyError::Stale(_) | ApplyError::Gone | ApplyError::Unavailable(_) | ApplyError::NotLeader(_) => {}
+    }
+}
+
+fn tell(
+    context: &Context,
+    deployment: &FlinkDeployment,
+    look: &Look,
+    refused: Option<(&'static str, &str)>,
+    now: Timestamp,
+) -> bool {
+    if !is_reported(context, deployment) {
+        return true;
+    }
+    let mode = look.obedience.mode(context.policy.mode);
+    let before = last_report(context, deployment);
+    // Whoever wants silence is not told of it anew.
+    if mode == Mode::Off && before.is_none() {
+        return true;
+    }
+    let told = content::content(content::Seen {
+        deployment,
+        plan: &look.plan,
+        holdings: &look.holdings,
+        obedience: &look.obedience,
+        mode,
+        quiet_until: look.quiet_until,
+        dry_run: context.dry_run,
+        refused,
+        restart: look.verification.standing,
+        before: before.as_ref(),
+    });
+    context.reports.tell(deployment, told, now)
+}
+
+fn is_reported(context: &Context, deployment: &FlinkDeployment) -> bool {
+    context.policy.mode != Mode::Off
+        && deployment.metadata.deletion_timestamp.is_none()
+        && context.reports.reports().are_on(deployment.namespace())
+}
+
+fn last_report(context: &Context, deployment: &FlinkDeployment) -> Option<history::Remembered> {
+    let key = (deployment.namespace().to_owned(), deployment.name().to_owned());
+    context.reports.reports().remembered(&key, deployment.uid(), Instant::now())
+}
+
 /// Says that a resource cannot be judged.
-pub(crate) fn invalid(context: &Context, deployment: &FlinkDeployment, why: &str) {
+pub(crate) fn invalid(context: &Context, deployment: &FlinkDeployment, why: &str, now: Timestamp) {
     context.metrics.forget(deployment.uid());
     if context.policy.mode == Mode::Off {
         return;
+    }
+    if is_reported(context, deployment) {
+        let told = content::invalid(why, last_report(context, deployment).as_ref());
+        context.reports.tell(deployment, told, now);
     }
     let note = format!("Not judged: {why}.");
     say(context, deployment, notice(Reason::InvalidResource, note));

@@ -19,6 +19,7 @@ use clap::{Args, ValueEnum};
 use crate::{BAD_INPUT, FINDINGS};
 
 pub(crate) use inputs::{Checked, InputArgs};
+pub(crate) use platform::{OperatorConfig, OperatorConfigError};
 pub(crate) use report::{Finding, Job, Plan, Timing};
 pub(crate) use table::when;
 

@@ -1,0 +1,140 @@
+//! Follows the reports that there are. Where the kind is not installed or may not be read, all else goes on, and it is
+//! looked for again from time to time.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use flink_api::{OWN_GROUP, REPORT_PLURAL, RemediationReport};
+use futures::{StreamExt, pin_mut};
+use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::core::Status;
+use kube::runtime::reflector::ObjectRef;
+use kube::runtime::watcher::{Config, Event, watcher};
+use kube::{Api, Client};
+use tracing::warn;
+
+use super::known::{Key, Reports, Scope};
+use crate::jobs::Jobs;
+use crate::trouble::{advice, answer, patient, with_causes};
+use crate::watch::{Queue, enqueue};
+
+/// How often it is looked whether reports can be written by now.
+const AGAIN: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Follows the reports of a namespace, or of the cluster. Never ends by itself.
+pub(crate) async fn follow(client: Client, scope: Scope, reports: Reports, jobs: Jobs, queues: Vec<Queue>) {
+    let resource = ApiResource::erase::<RemediationReport>(&());
+    let api: Api<DynamicObject> = match &scope {
+        Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+        None => Api::all_with(client, &resource),
+    };
+    let follower = Follower { api, scope, reports, jobs, queues };
+    loop {
+        let why = match follower.probe().await {
+            Ok(()) => follower.watch().await,
+            Err(why) => why,
+        };
+        follower.reports.off(&follower.scope, &why);
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
+struct Follower {
+    api: Api<DynamicObject>,
+    scope: Scope,
+    reports: Reports,
+    jobs: Jobs,
+    queues: Vec<Queue>,
+}
+
+impl Follower {
+    /// Whether there is such a kind and it may be read; why not, if not.
+    async fn probe(&self) -> Result<(), String> {
+        let params = ListParams::default().limit(1);
+        match tokio::time::timeout(PATIENCE, self.api.list_metadata(&params)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(kube::Error::Api(status))) => Err(refusal(&status).unwrap_or_else(|| status.message.clone())),
+            Ok(Err(error)) => Err(with_causes(&error)),
+            Err(_) => Err("the API server did not answer".to_owned()),
+        }
+    }
+
+    /// Follows until the server says that there is no such kind or no right to it, and returns that.
+    async fn watch(&self) -> String {
+        let events = patient(watcher(self.api.clone(), Config::default()));
+        pin_mut!(events);
+        let mut listed = HashSet::new();
+        while let Some(event) = events.next().await {
+            match event {
+                Ok(Event::Init) => listed.clear(),
+                Ok(Event::InitApply(report)) => {
+                    listed.insert(self.saw(report));
+                }
+                Ok(Event::InitDone) => {
+                    let gone = self.reports.listed(&self.scope, &listed);
+                    if self.reports.on(&self.scope) {
+                        self.look_at_all();
+                    }
+                    for key in &gone {
+                        self.look_at(key);
+                    }
+                }
+                Ok(Event::Apply(report)) => {
+                    self.saw(report);
+                }
+                Ok(Event::Delete(report)) => {
+                    let key = key(&report);
+                    self.reports.gone(&key);
+                    self.look_at(&key);
+                }
+                Err(error) => {
+                    if let Some(why) = answer(&error).and_then(refusal) {
+                        return why;
+                    }
+                    warn!(error = with_causes(&error), "watch of RemediationReports interrupted; it goes on");
+                }
+            }
+        }
+        "their watch has ended".to_owned()
+    }
+
+    fn saw(&self, report: DynamicObject) -> Key {
+        let key = key(&report);
+        // One that cannot be read is written anew.
+        let content = serde_json::from_value(report.data).unwrap_or_default();
+        self.reports.saw(key.clone(), &RemediationReport { metadata: report.metadata, content });
+        key
+    }
+
+    fn look_at(&self, (namespace, name): &Key) {
+        enqueue(std::iter::once(ObjectRef::new(name).within(namespace)), &self.queues);
+    }
+
+    fn look_at_all(&self) {
+        let in_scope = |namespace: &str| self.scope.as_deref().is_none_or(|scope| scope == namespace);
+        let jobs = self.jobs.all().filter(|job| in_scope(job.namespace()));
+        enqueue(jobs.map(|job| ObjectRef::from_obj(&*job)), &self.queues);
+    }
+}
+
+fn key(report: &DynamicObject) -> Key {
+    let metadata = &report.metadata;
+    (metadata.namespace.clone().unwrap_or_default(), metadata.name.clone().unwrap_or_default())
+}
+
+/// What to do, where the server says that there is no such kind, or no right to it.
+fn refusal(status: &Status) -> Option<String> {
+    match status.code {
+        404 => Some(format!(
+            "the kind {REPORT_PLURAL}.{OWN_GROUP} is not installed; `flink-remedy crd | kubectl apply -f -` installs it, and \
+             no restart is needed then"
+        )),
+        403 => Some(format!(
+            "may not list and watch {REPORT_PLURAL}.{OWN_GROUP}: {}; {}",
+            status.message,
+            advice(status, "the verbs list, watch, create and patch on that resource")
+        )),
+        _ => None,
+    }
+}

@@ -1,0 +1,381 @@
+//! Writes reports, the newest of each job only, a few at a time.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use flink_api::{
+    FIELD_MANAGER, FlinkDeployment, GROUP, OWN_GROUP, OWN_VERSION, REPORT_KIND, REPORT_PLURAL, RemediationReport,
+    ReportContent, VERSION,
+};
+use futures::StreamExt;
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::api::{ApiResource, DynamicObject, Patch, PatchParams};
+use kube::{Api, Client};
+use serde_json::{Value, json};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::time::Instant;
+use tracing::{debug, error};
+
+use super::known::{Key, Reports};
+use crate::lease::Fence;
+use crate::metrics::Metrics;
+use crate::trouble::with_causes;
+
+/// Jobs whose report waits to be written.
+const QUEUE: usize = 1024;
+const IN_FLIGHT: usize = 4;
+const ATTEMPTS: u32 = 5;
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
+/// Between two writes of one report: a job whose state flaps is told of, but makes no storm.
+const REST: Duration = Duration::from_secs(1);
+
+/// What is to be written about one job.
+#[derive(Clone, Debug)]
+struct Item {
+    owner: ObjectMeta,
+    content: ReportContent,
+}
+
+#[derive(Debug, Default)]
+struct Queued {
+    /// The newest of each job.
+    waiting: HashMap<Key, Item>,
+    /// Jobs that are in the channel, being written or resting.
+    busy: HashSet<Key>,
+}
+
+type Shared = Arc<Mutex<Queued>>;
+
+fn lock(queued: &Shared) -> std::sync::MutexGuard<'_, Queued> {
+    queued.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Where looks put what a report shall say; never waits.
+#[derive(Clone, Debug)]
+pub(crate) struct ReportSink {
+    channel: mpsc::Sender<Key>,
+    queued: Shared,
+    reports: Reports,
+    metrics: Metrics,
+}
+
+impl ReportSink {
+    /// What reports there are.
+    pub(crate) fn reports(&self) -> &Reports {
+        &self.reports
+    }
+
+    /// Queues a report if it says anything new. False if there was no room: try again soon.
+    pub(crate) fn tell(&self, job: &FlinkDeployment, content: ReportContent, now: Timestamp) -> bool {
+        let key = (job.namespace().to_owned(), job.name().to_owned());
+        if !self.reports.is_news(&key, job.uid(), &content, now, Instant::now()) {
+            return true;
+        }
+        let owner = ObjectMeta {
+            name: job.metadata.name.clone(),
+            namespace: job.metadata.namespace.clone(),
+            uid: job.metadata.uid.clone(),
+            ..ObjectMeta::default()
+        };
+        let item = Item { owner, content };
+        let mut queued = lock(&self.queued);
+        let has_room = queued.waiting.len() < QUEUE || queued.waiting.contains_key(&key);
+        // Whoever is busy with this job takes the newest when it is done.
+        if has_room && (queued.busy.contains(&key) || self.channel.try_send(key.clone()).is_ok()) {
+            queued.busy.insert(key.clone());
+            queued.waiting.insert(key, item);
+            return true;
+        }
+        drop(queued);
+        self.reports.not_written(&key);
+        self.metrics.report_failed("QueueFull");
+        false
+    }
+}
+
+/// The task that writes what the sinks queue.
+pub(crate) struct ReportWriter {
+    channel: mpsc::Receiver<Key>,
+    write: Writing,
+}
+
+#[derive(Clone)]
+struct Writing {
+    client: Client,
+    fence: Fence,
+    queued: Shared,
+    reports: Reports,
+    metrics: Metrics,
+    permits: Arc<Semaphore>,
+    /// Whether it was said that reports are not written, and none was since.
+    troubled: Arc<AtomicBool>,
+}
+
+impl ReportWriter {
+    /// A writer and its sink.
+    pub(crate) fn new(client: Client, fence: Fence, reports: Reports, metrics: Metrics) -> (Self, ReportSink) {
+        let (sender, channel) = mpsc::channel(QUEUE);
+        let queued = Shared::default();
+        let sink =
+            ReportSink { channel: sender, queued: queued.clone(), reports: reports.clone(), metrics: metrics.clone() };
+        let permits = Arc::new(Semaphore::new(IN_FLIGHT));
+        let write = Writing { client, fence, queued, reports, metrics, permits, troubled: Arc::default() };
+        (Self { channel, write }, sink)
+    }
+
+    /// Writes until every sink is gone and nothing waits any more.
+    pub(crate) async fn run(self) {
+        let Self { channel, write } = self;
+        let (closing, closed) = watch::channel(());
+        // The end of the channel drops `closing` as well, and with it every rest.
+        let jobs = futures::stream::unfold((channel, closing), |(mut channel, closing)| async {
+            channel.recv().await.map(|key| (key, (channel, closing)))
+        });
+        jobs.for_each_concurrent(None, |key| write.clone().keep(key, closed.clone())).await;
+    }
+}
+
+enum Failed {
+    ForGood(&'static str, String),
+    Passing(String),
+}
+
+impl Writing {
+    /// Writes what waits about one job, the newest only, with a rest between two writes.
+    async fn keep(self, key: Key, mut closed: watch::Receiver<()>) {
+        while let Some(item) = self.next(&key) {
+            self.deliver(&key, item).await;
+            tokio::select! {
+                () = tokio::time::sleep(REST) => {}
+                _ = closed.changed() => {}
+            }
+        }
+    }
+
+    /// What waits about this job; if nothing does, nobody is busy with it any more.
+    fn next(&self, key: &Key) -> Option<Item> {
+        let mut queued = lock(&self.queued);
+        let item = queued.waiting.remove(key);
+        if item.is_none() {
+            queued.busy.remove(key);
+        }
+        item
+    }
+
+    async fn deliver(&self, key: &Key, mut item: Item) {
+        let mut reason = "Unavailable";
+        for attempt in 0..ATTEMPTS {
+            match self.write(key, &item).await {
+                Ok(()) => {
+                    debug!(namespace = key.0, name = key.1, "report written");
+                    self.metrics.report_written();
+                    self.troubled.store(false, Ordering::Relaxed);
+                    return;
+                }
+                Err(Failed::ForGood(label, why)) => {
+                    reason = label;
+                    self.complain(&why);
+                    break;
+                }
+                Err(Failed::Passing(why)) if attempt + 1 == ATTEMPTS => self.complain(&why),
+                Err(Failed::Passing(why)) => {
+                    debug!(%why, namespace = key.0, name = key.1, "report not written yet");
+                    tokio::time::sleep(Duration::from_millis(500) * 2_u32.pow(attempt)).await;
+                }
+            }
+            if let Some(newer) = lock(&self.queued).waiting.remove(key) {
+                item = newer;
+            }
+        }
+        self.metrics.report_failed(reason);
+        self.reports.not_written(key);
+    }
+
+    /// Said once until a report is written again: what fails for one, fails for a fleet.
+    fn complain(&self, why: &str) {
+        if !self.troubled.swap(true, Ordering::Relaxed) {
+            error!("a RemediationReport is not written: {why}; it is tried again at the job's next look");
+        }
+    }
+
+    /// One server-side apply. The report is ours, so it is forced: whoever edited it loses that.
+    async fn write(&self, key: &Key, item: &Item) -> Result<(), Failed> {
+        let Ok(_permit) = self.permits.acquire().await else { return Err(Failed::Passing("ending".to_owned())) };
+        let resource = ApiResource::erase::<RemediationReport>(&());
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &key.0, &resource);
+        let body = Patch::Apply(body(item));
+        let params = PatchParams::apply(FIELD_MANAGER).force();
+        let written = self.fence.guard(tokio::time::timeout(WRITE_TIMEOUT, api.patch_metadata(&key.1, &params, &body)));
+        match written.await.map_err(|error| Failed::Passing(error.to_string()))? {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(kube::Error::Api(status))) => Err(match status.code {
+                403 => Failed::ForGood("Forbidden", forbidden(&status.message)),
+                404 => Failed::ForGood("NotFound", format!("{} (is its kind still installed?)", status.message)),
+                400 | 422 => Failed::ForGood("Rejected", rejected(&status.message)),
+                _ => Failed::Passing(status.message.clone()),
+            }),
+            Ok(Err(error)) => Err(Failed::Passing(with_causes(&error))),
+            Err(_) => Err(Failed::Passing("the API server did not answer".to_owned())),
+        }
+    }
+}
+
+fn forbidden(message: &str) -> String {
+    format!(
+        "{message}; the verbs create and patch on {REPORT_PLURAL}.{OWN_GROUP} must be granted to the ServiceAccount \
+         (manifests/rbac), unless the namespace is being deleted"
+    )
+}
+
+fn rejected(message: &str) -> String {
+    format!("{message}; install the definition that belongs to this version: `flink-remedy crd | kubectl apply -f -`")
+}
+
+/// The report as it is applied.
+fn body(item: &Item) -> Value {
+    let Item { owner, content } = item;
+    let name = owner.name.clone().unwrap_or_default();
+    let job = OwnerReference {
+        api_version: format!("{GROUP}/{VERSION}"),
+        kind: "FlinkDeployment".to_owned(),
+        name: name.clone(),
+        uid: owner.uid.clone().unwrap_or_default(),
+        ..OwnerReference::default()
+    };
+    let report = RemediationReport {
+        metadata: ObjectMeta {
+            name: Some(name),
+            namespace: owner.namespace.clone(),
+            owner_references: Some(vec![job]),
+            ..ObjectMeta::default()
+        },
+        content: content.clone(),
+    };
+    let mut body = serde_json::to_value(report).unwrap_or_default();
+    body["apiVersion"] = json!(format!("{OWN_GROUP}/{OWN_VERSION}"));
+    body["kind"] = json!(REPORT_KIND);
+    body
+}
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+
+    use http::{Request, Response};
+    use kube::client::Body;
+    use tower_test::mock;
+
+    use super::*;
+
+    type Server = mock::Handle<Request<Body>, Response<Body>>;
+
+    fn writer() -> (ReportWriter, ReportSink, Server) {
+        let (service, handle) = mock::pair::<Request<Body>, Response<Body>>();
+        let fence = Fence::default();
+        fence.open_until(Instant::now() + Duration::from_hours(1));
+        let reports = Reports::new(std::iter::once(None));
+        let (writer, sink) = ReportWriter::new(Client::new(service, "default"), fence, reports, Metrics::default());
+        (writer, sink, handle)
+    }
+
+    fn job(name: &str) -> FlinkDeployment {
+        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop", "uid": "u-1"}})).unwrap()
+    }
+
+    fn content(message: &str) -> ReportContent {
+        ReportContent { message: message.to_owned(), ..ReportContent::default() }
+    }
+
+    /// Answers every request with this code until the writer ends; returns line and body of each.
+    async fn answer_all(server: Server, code: u16) -> Vec<(String, Value)> {
+        let mut server = pin!(server);
+        let mut seen = Vec::new();
+        while let Some((request, send)) = server.next_request().await {
+            let (parts, body) = request.into_parts();
+            let body = serde_json::from_slice(&body.collect_bytes().await.unwrap()).unwrap();
+            seen.push((format!("{} {}", parts.method, parts.uri), body));
+            let answer = if code == 200 {
+                json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {}})
+            } else {
+                json!({"kind": "Status", "status": "Failure", "code": code, "reason": "x", "message": "no"})
+            };
+            send.send_response(
+                Response::builder().status(code).body(Body::from(answer.to_string().into_bytes())).unwrap(),
+            );
+        }
+        seen
+    }
+
+    fn now() -> Timestamp {
+        "2026-01-02T03:04:05Z".parse().unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_newest_of_a_job_is_applied_once_and_belongs_to_the_job() {
+        let (writer, sink, server) = writer();
+        for message in ["old", "newer", "newest"] {
+            assert!(sink.tell(&job("orders"), content(message), now()));
+        }
+        drop(sink);
+        let (seen, ()) = tokio::join!(answer_all(server, 200), writer.run());
+        let [(line, body)] = &seen[..] else { panic!("{seen:?}") };
+        let expected = "PATCH /apis/flink-remedy.dev/v1alpha1/namespaces/shop/remediationreports/orders?";
+        assert!(
+            line.starts_with(expected) && line.contains("force=true") && line.contains("fieldManager=flink-remedy")
+        );
+        assert_eq!((&body["kind"], &body["message"]), (&json!("RemediationReport"), &json!("newest")));
+        let owner = json!([{"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "name": "orders", "uid": "u-1"}]);
+        assert_eq!(body["metadata"], json!({"name": "orders", "namespace": "shop", "ownerReferences": owner}));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_flapping_job_is_told_of_once_a_second() {
+        let (writer, sink, server) = writer();
+        let flaps = async move {
+            for flap in 0..1000 {
+                sink.tell(&job("orders"), content(&flap.to_string()), now());
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let (seen, (), ()) = tokio::join!(answer_all(server, 200), writer.run(), flaps);
+        assert!((8..=12).contains(&seen.len()), "{}", seen.len());
+        assert_eq!(seen.last().unwrap().1["message"], "999");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refused_report_is_not_tried_again_by_itself_and_news_at_the_next_look() {
+        let (writer, sink, server) = writer();
+        let told = content("x");
+        assert!(sink.tell(&job("orders"), told.clone(), now()));
+        let reports = sink.reports().clone();
+        drop(sink);
+        let (seen, ()) = tokio::join!(answer_all(server, 403), writer.run());
+        assert_eq!(seen.len(), 1);
+        assert!(reports.is_news(&("shop".into(), "orders".into()), "u-1", &told, now(), Instant::now()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_is_away_is_asked_a_few_times() {
+        let (writer, sink, server) = writer();
+        assert!(sink.tell(&job("orders"), content("x"), now()));
+        drop(sink);
+        let (seen, ()) = tokio::join!(answer_all(server, 503), writer.run());
+        assert_eq!(seen.len(), usize::try_from(ATTEMPTS).unwrap());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_queue_says_so_and_forgets_nothing_that_it_has() {
+        let (writer, sink, server) = writer();
+        for index in 0..QUEUE {
+            assert!(sink.tell(&job(&format!("job-{index}")), content("x"), now()), "{index}");
+        }
+        assert!(!sink.tell(&job("one-more"), content("x"), now()));
+        assert!(sink.tell(&job("job-0"), content("y"), now()), "a job that waits is not one more");
+        drop(sink);
+        let (seen, ()) = tokio::join!(answer_all(server, 200), writer.run());
+        assert_eq!(seen.len(), QUEUE);
+    }
+}
