@@ -72,7 +72,7 @@ pub(crate) fn invalid(why: &str, before: Option<&Remembered>) -> ReportContent {
 fn standing(seen: Seen<'_>, content: &ReportContent) -> Standing {
     let Seen { plan, obedience, .. } = seen;
     if seen.mode == Mode::Off {
-        return Standing::Off;
+        return Standing::ModeOff;
     }
     if obedience.opt_out == OptOut::All {
         return Standing::OptedOut;
@@ -94,7 +94,7 @@ fn standing(seen: Seen<'_>, content: &ReportContent) -> Standing {
 fn message(seen: Seen<'_>, content: &ReportContent) -> String {
     let problems: Vec<String> = seen.obedience.problems.iter().map(ToString::to_string).collect();
     match content.standing {
-        Standing::Off => "The mode is Off: nothing is filled and nothing is said.".to_owned(),
+        Standing::ModeOff => "The mode is Off: nothing is filled and nothing is said.".to_owned(),
         Standing::OptedOut if !problems.is_empty() => {
             format!("{}. The whole job counts as opted out until it is corrected.", problems.join("; "))
         }
@@ -319,7 +319,7 @@ mod tests {
         let unreadable = of(&opted_out("no-such-rule"), Mode::Apply);
         assert!(unreadable.message.contains("no-such-rule") && unreadable.standing == Standing::OptedOut);
         let off = of(&json!({"flink-remedy.dev/mode": "Off"}), Mode::Apply);
-        assert_eq!((off.standing, off.mode.as_str(), off.pending), (Standing::Off, "Off", None));
+        assert_eq!((off.standing, off.mode.as_str(), off.pending), (Standing::ModeOff, "Off", None));
         let quarantined = of(&json!({"flink-remedy.dev/quarantined": "abc"}), Mode::Apply);
         assert_eq!(
             (quarantined.standing, quarantined.quarantine.unwrap().plan.as_str()),

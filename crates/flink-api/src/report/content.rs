@@ -59,7 +59,8 @@ pub enum Standing {
     /// The job is left alone by annotation; see `optOut`.
     OptedOut,
     /// The mode is Off for this job.
-    Off,
+    // Not "Off": unquoted, as it is printed, YAML 1.1 reads that as false.
+    ModeOff,
     /// The resource cannot be judged; see `message`.
     Invalid,
     /// A word of another version of flink-remedy.
