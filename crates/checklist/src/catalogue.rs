@@ -18,6 +18,7 @@ pub static RULES: &[&Rule] = &[
     &rules::LOG_LEVEL_NOT_INFO,
     &rules::REST_API_EXPOSED,
     &rules::NO_TLS,
+    &rules::PLATFORM_SETTING_MISSING,
     &rules::UNREADABLE_VALUE,
     &rules::KEY_IGNORED_BY_VERSION,
     &rules::AMBIGUOUS_SPELLING,

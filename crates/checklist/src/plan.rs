@@ -1,5 +1,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use flink_conf::Key;
 use flink_conf::options::spelled;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
@@ -10,8 +11,8 @@ use crate::moment::{is_free, is_ours_to_write, is_rolled_back, moment};
 use crate::policy::Rollout;
 use crate::storage::shown;
 use crate::{
-    Approval, Disruption, Fill, Finding, HoldReason, Holdings, Mode, Moment, Obedience, OptOut, Policy, RULES, Rule,
-    Setback, Situation, Subject, Target, Verdict, evaluate, find,
+    Approval, Disruption, Fill, Finding, HoldReason, Holdings, Judgement, Mode, Moment, Obedience, OptOut, Policy,
+    RULES, Rule, Setback, Situation, Subject, Target, Verdict, evaluate, find,
 };
 
 /// When a plan may be carried out.
@@ -195,7 +196,7 @@ fn propose(
         hash: hash(&closure.fills, &leaving),
         fills: closure.fills,
         leaving,
-        refused: closure.refused.into_iter().collect(),
+        refused: closure.refused.into_iter().map(|((code, _), reason)| (code, reason)).collect(),
         closes_gap,
         ..Plan::nothing()
     };
@@ -313,8 +314,8 @@ fn respelled(leaving: &Leaving, subject: &Subject, holdings: &Holdings) -> BTree
 /// The fills of a set of rules, merged to a fixpoint.
 struct Closure {
     fills: BTreeMap<Target, PlannedFill>,
-    /// By code: in which round a fill is refused depends on what else is filled, and must not show.
-    refused: BTreeMap<&'static str, String>,
+    /// By code and key: in which round a fill is refused depends on what else is filled, and must not show.
+    refused: BTreeMap<(&'static str, Option<Key>), String>,
     /// With all fills so far.
     subject: Subject,
 }
@@ -332,12 +333,12 @@ impl Closure {
             subject.fill(&Fill { target: target.clone(), value: fill.value.clone() });
         }
         let mut closure = Self { fills: respelled, refused: BTreeMap::new(), subject };
-        // Every round but the last adds the fills of a rule that had none before.
-        for _ in 0..=rules.len() {
+        // Every round but the last adds the fills of a rule, or a setting, that had none before.
+        for _ in 0..=rules.len() + policy.settings.len() {
             let before = closure.fills.len();
-            for finding in evaluate(rules, &closure.subject, policy) {
-                if verdicts.contains(&finding.judgement.verdict) {
-                    closure.add(finding.rule, finding.judgement.fills);
+            for Finding { rule, judgement } in evaluate(rules, &closure.subject, policy) {
+                if verdicts.contains(&judgement.verdict) {
+                    closure.add(rule, judgement);
                 }
             }
             if closure.fills.len() == before {
@@ -348,10 +349,10 @@ impl Closure {
     }
 
     /// Takes a rule's fills whole or not at all.
-    fn add(&mut self, rule: &'static Rule, fills: Vec<Fill>) {
+    fn add(&mut self, rule: &'static Rule, Judgement { fills, about, .. }: Judgement) {
         let absent: Vec<Fill> = fills.into_iter().filter(|fill| !self.subject.has(&fill.target)).collect();
         if let Some(reason) = absent.iter().find_map(|fill| refusal(fill, &self.subject)) {
-            self.refused.entry(rule.code).or_insert(reason);
+            self.refused.entry((rule.code, about)).or_insert(reason);
             return;
         }
         for fill in absent {

@@ -101,7 +101,7 @@ pub enum Scope {
 pub enum Check {
     /// It says one thing of every subject.
     Item(fn(&Subject, &Policy) -> Judgement),
-    /// It says one thing of each offending key, and nothing of a configuration without one.
+    /// It says one thing of each key that is worth a word, and nothing where all are as they should be.
     Keys(fn(&Subject, &Policy) -> Vec<Judgement>),
 }
 
@@ -118,18 +118,21 @@ pub enum Writes {
     LogFile(&'static str),
     /// An annotation of the pod template.
     PodAnnotation(&'static str),
+    /// The options that the policy lists under `settings`.
+    Settings,
 }
 
 impl Writes {
-    /// What is written for a job of this version.
-    pub fn target(self, version: FlinkVersion) -> Target {
-        match self {
+    /// What is written for a job of this version; `None` where the policy says that.
+    pub fn target(self, version: FlinkVersion) -> Option<Target> {
+        Some(match self {
             Self::Option(option) => Target::Option(option.key(version)),
             Self::Directory(option) => Target::Option(crate::storage::directory_key(option, version)),
             Self::Key(key) => Target::option(key),
             Self::LogFile(name) => Target::LogFile(name.to_owned()),
             Self::PodAnnotation(key) => Target::PodAnnotation(key.to_owned()),
-        }
+            Self::Settings => return None,
+        })
     }
 }
 

@@ -222,10 +222,10 @@ impl Subject {
     /// Whether the target has a value, in any spelling of any version where it is an option.
     pub fn has(&self, target: &Target) -> bool {
         match target {
-            Target::Option(key) => match flink_conf::options::spelled(key.as_str()) {
-                Some(option) => option.spellings().iter().any(|spelling| self.conf.get(spelling).is_some()),
-                None => self.conf.get(key.as_str()).is_some(),
-            },
+            Target::Option(key) => {
+                let spellings = flink_conf::options::every_spelling(key.as_str());
+                spellings.iter().any(|spelling| self.conf.get(spelling).is_some())
+            }
             // A job without a log file of its own runs on FKO's, whole; with one it runs on its own, whole.
             Target::LogFile(_) => self.log_files.is_some(),
             Target::PodAnnotation(key) => self.pod_annotations.contains_key(key),

@@ -93,7 +93,8 @@ const LINES: &[Line] = &[
 pub fn markdown() -> String {
     let mut text = "# The production checklist, line by line\n\nWhat Flink's documentation asks of a production job, which \
                     rule looks after it, and what a human has to do all the same. The rules `CFG...` are on no such list: \
-                    they find settings that do not take effect.\n\n| The checklist asks for | Rule | For a human |\n| --- | --- | --- |\n"
+                    they find settings that do not take effect. Nor is [PLT001](rules/PLT001.md), which fills what the \
+                    platform itself wants ([settings](settings.md)).\n\n| The checklist asks for | Rule | For a human |\n| --- | --- | --- |\n"
         .to_owned();
     for Line { asks, rules, human } in LINES {
         let found = rules.iter().filter_map(|code| checklist::find(code));

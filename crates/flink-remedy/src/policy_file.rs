@@ -73,6 +73,14 @@ mod tests {
             (format!("{HEAD}  mode: Apply\n  mode: Off\n"), &["duplicate", "line 6"]),
             (format!("{HEAD}  rules:\n    no-metrics-reporter:\n      port: 0\n"), &["line 7"]),
             (format!("{HEAD}  rules:\n    no-checkpoint-interval: {{min: PT1M}}\n"), &["is no duration", "line 6"]),
+            (
+                format!("{HEAD}  settings:\n    - {{key: a.b, value: x}}\n    - {{key: env.java.opts, value: x}}\n"),
+                &["env.java.opts is refused: it runs code", "line 7"],
+            ),
+            (
+                format!("{HEAD}  settings:\n    - key: a.b\n      value: x\n      when: job.state = 'x'\n"),
+                &["no CEL expression", "line 8"],
+            ),
             (HEAD.replace("RemediationPolicy", "Policy"), &["unknown variant `Policy`", "line 2"]),
             ("mode: Apply\n".to_owned(), &["unknown field `mode`"]),
         ] {

@@ -183,9 +183,10 @@ fn written(rule: &Rule) -> String {
 
 fn shown(writes: Writes, version: FlinkVersion) -> String {
     match writes.target(version) {
-        Target::Option(key) => format!("`{key}`"),
-        Target::LogFile(name) => format!("log file `{name}`"),
-        Target::PodAnnotation(key) => format!("pod annotation `{key}`"),
+        Some(Target::Option(key)) => format!("`{key}`"),
+        Some(Target::LogFile(name)) => format!("log file `{name}`"),
+        Some(Target::PodAnnotation(key)) => format!("pod annotation `{key}`"),
+        None => "what the policy lists under `settings`".to_owned(),
     }
 }
 

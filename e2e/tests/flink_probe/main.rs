@@ -147,7 +147,7 @@ fn every_rule_that_fills_options_has_an_expectation() {
         .into_iter()
         .filter(|rule| expected(rule.code).is_none())
         .filter(|rule| {
-            rule.writes.iter().any(|writes| matches!(writes.target(FlinkVersion::new(1, 20)), Target::Option(_)))
+            rule.writes.iter().any(|writes| matches!(writes.target(FlinkVersion::new(1, 20)), Some(Target::Option(_))))
         })
         .map(|rule| rule.code)
         .collect();

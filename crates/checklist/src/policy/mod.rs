@@ -1,13 +1,18 @@
 //! What a platform wants: how far to go, where state is kept, and the parameters of the rules.
 
+mod condition;
+mod denied;
 mod document;
 mod mode;
 mod parameters;
 mod rollout;
+mod settings;
 mod template;
 mod value;
 mod verification;
 
+pub(crate) use condition::Facts;
+pub use condition::{Condition, ConditionError};
 pub use document::PolicyDocument;
 pub use mode::{Mode, ModeError};
 pub use parameters::{
@@ -15,6 +20,7 @@ pub use parameters::{
     RestartBackoff, StateBackendChoice, Tls,
 };
 pub use rollout::{AcceptedOperator, OperatorVersion, OperatorVersionError, Rollout};
+pub use settings::{PlatformSetting, SettingError, Settings};
 pub use template::{PathTemplate, TemplateError};
 pub use value::{Bytes, Factor, Share, Span};
 pub use verification::{Breaker, Verification};
@@ -31,6 +37,8 @@ pub struct Policy {
     pub cluster: Option<String>,
     /// Where state is kept that no job has a directory for.
     pub storage: Storage,
+    /// Options that jobs get which say nothing of them.
+    pub settings: Settings,
     /// When and how many running jobs may restart.
     pub rollout: Rollout,
     /// How a restart is watched.

@@ -27,6 +27,23 @@ pub(crate) fn policies() -> impl Strategy<Value = Value> {
         json!({"storage": storage("s3://acme-state"), "rules": strict("rocksdb")}),
         json!({"storage": storage("s3://acme-state"), "rules": strict("forst")}),
         json!({"storage": storage("s3://acme-state"), "rules": strict("hashmap")}),
+        json!({"settings": settings()}),
+        json!({"storage": storage("s3://acme-state"), "rules": strict("rocksdb"), "settings": settings()}),
+    ])
+}
+
+/// Options of the platform's own: of all versions and of some, for all jobs and for some, one that another switches on,
+/// and values that not every version reads.
+fn settings() -> Value {
+    json!([
+        {"key": "execution.checkpointing.unaligned.enabled", "value": "true"},
+        {"key": "execution.checkpointing.timeout", "value": "PT20M", "when": "job.upgradeMode == 'savepoint'"},
+        {"key": "taskmanager.load-balance.mode", "value": "MIN_RESOURCES"},
+        {"key": "taskmanager.network.memory.buffer-debloat.enabled", "value": "false"},
+        {"key": "rest.flamegraph.enabled", "value": "true", "when": "conf['execution.checkpointing.unaligned.enabled'] == 'true'"},
+        {"key": "state.backend.rocksdb.timer-service.factory", "value": "heap", "when": "!deployed"},
+        {"key": "job.autoscaler.metrics.window", "value": "10 min"},
+        {"key": "acme.audit.enabled", "value": "yes"},
     ])
 }
 

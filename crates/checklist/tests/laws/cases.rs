@@ -1,5 +1,8 @@
 //! Deployments that nobody thought of: any version, any spelling, any shape, right and wrong values.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
 use checklist::policy::Rollout;
 use checklist::{Holdings, Mode, Obedience, Plan, Platform, Policy, Rule, Situation, Subject, Target, plan_with};
 use flink_api::FlinkDeployment;
@@ -113,6 +116,12 @@ fn pool() -> Vec<(Vec<&'static str>, Vec<&'static str>)> {
         (vec!["taskmanager.memory.managed.fraction"], vec!["0", "0.4", "1.5"]),
         (vec!["taskmanager.memory.managed.size", "taskmanager.memory.size"], vec!["512m", "2Gi", "8g"]),
         (vec!["state.backend.rocksdb.memory.managed"], vec!["false", "true"]),
+        (
+            vec!["execution.checkpointing.unaligned", "execution.checkpointing.unaligned.enabled"],
+            vec!["false", "TRUE", "no"],
+        ),
+        (vec!["rest.flamegraph.enabled", "job.autoscaler.metrics.window", "acme.audit"], vec!["false", "5 min"]),
+        (vec!["kubernetes.operator.job.autoscaler.metrics.window"], vec!["1 h"]),
         (vec!["state.backend.rocksdb.memory.fixed-per-slot"], vec!["64 mb", "1g"]),
     ]
 }
@@ -278,7 +287,7 @@ impl Case {
     fn configuration(&self, shape: Shape) -> Value {
         let mut document = Map::new();
         // The last of two equal keys counts, as in any map.
-        let last: std::collections::BTreeMap<_, _> = self.entries.iter().map(|entry| (entry.key, entry)).collect();
+        let last: BTreeMap<_, _> = self.entries.iter().map(|entry| (entry.key, entry)).collect();
         for entry in last.values() {
             let (mask, value) = match shape {
                 Shape::Flat => (0, json!(entry.value)),
@@ -347,12 +356,12 @@ impl Case {
 
     /// What the owner's annotations say.
     pub(crate) fn obedience(&self) -> Obedience {
-        let mut annotations = std::collections::BTreeMap::new();
+        let mut annotations = BTreeMap::new();
         if !self.opted_out.is_empty() {
             annotations.insert(checklist::annotations::OPT_OUT.to_owned(), self.opted_out.join(", "));
         }
         let now = "2026-06-15T12:00:00Z".parse().expect("a time");
-        Obedience::read(&annotations, &std::collections::BTreeMap::new(), now)
+        Obedience::read(&annotations, &BTreeMap::new(), now)
     }
 
     pub(crate) fn subject(&self, object: &Value) -> Subject {
@@ -360,7 +369,11 @@ impl Case {
     }
 
     pub(crate) fn policy(&self) -> Policy {
-        let policy: Policy = serde_json::from_value(self.policy.clone()).expect("a policy");
+        // Conditions are compiled once.
+        static READ: Mutex<BTreeMap<String, Policy>> = Mutex::new(BTreeMap::new());
+        let read = || serde_json::from_value(self.policy.clone()).expect("a policy");
+        let policy =
+            READ.lock().expect("no test fails in it").entry(self.policy.to_string()).or_insert_with(read).clone();
         Policy { mode: Mode::Apply, rollout: accepting(), ..policy }
     }
 

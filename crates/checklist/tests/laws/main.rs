@@ -8,7 +8,9 @@ mod ownership;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use checklist::{Check, Fill, Obedience, OptOut, Plan, RULES, Rule, Subject, Target, Timing, Verdict, evaluate};
+use checklist::{
+    Check, Fill, Obedience, OptOut, Plan, RULES, Rule, Subject, Target, Timing, Verdict, Writes, evaluate,
+};
 use flink_conf::options::{HIGH_AVAILABILITY_DIRECTORY, spelled};
 use flink_conf::{FlinkVersion, flatten};
 use proptest::prelude::*;
@@ -204,7 +206,9 @@ proptest! {
         let (_, plan, _) = fill_undeployed(&case, &Obedience::default());
         for (target, fill) in &plan.fills {
             let rule = checklist::find(fill.rule).unwrap();
-            prop_assert!(rule.writes.iter().any(|writes| writes.target(case.version) == *target), "{} {}", fill.rule, target);
+            let of_policy = |target: &Target| case.policy().settings.iter().any(|setting| Target::Option(setting.written(case.version)) == *target);
+            let is_declared = |writes: &Writes| writes.target(case.version).map_or_else(|| of_policy(target), |declared| declared == *target);
+            prop_assert!(rule.writes.iter().any(is_declared), "{} {}", fill.rule, target);
         }
     }
 
@@ -231,7 +235,7 @@ proptest! {
         let plan = case.plan(RULES, &case.running(Shape::Nested), &obedience);
         if plan.timing == Timing::Now && plan.restarts {
             for code in plan.fills.values().map(|fill| fill.rule) {
-                prop_assert!(verdict_beside_the_others(&case, &plan, code) == Some(Verdict::Gap), "{}", code);
+                prop_assert!(is_gap_beside_the_others(&case, &plan, code), "{}", code);
             }
         }
         prop_assert!(!plan.approved || plan.restarts && plan.timing == Timing::Now);
@@ -269,15 +273,15 @@ proptest! {
     }
 }
 
-/// What a rule says of the running job that has all other rules' fills of the plan: some gaps are only there once
+/// Whether a rule sees a gap in the running job that has all other rules' fills of the plan: some are only there once
 /// another is closed.
-fn verdict_beside_the_others(case: &Case, plan: &Plan, code: &str) -> Option<Verdict> {
+fn is_gap_beside_the_others(case: &Case, plan: &Plan, code: &str) -> bool {
     let mut subject = case.subject(&case.running(Shape::Nested));
     for (target, fill) in plan.fills.iter().filter(|(_, fill)| fill.rule != code) {
         subject.fill(&Fill { target: target.clone(), value: fill.value.clone() });
     }
     let findings = evaluate(RULES, &subject, &case.policy());
-    findings.iter().find(|finding| finding.rule.code == code).map(|finding| finding.judgement.verdict)
+    findings.iter().any(|finding| finding.rule.code == code && finding.judgement.verdict == Verdict::Gap)
 }
 
 /// Whether the owner or the platform has chosen the target's value, in whatever spelling.

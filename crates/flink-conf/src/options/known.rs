@@ -46,6 +46,15 @@ pub fn known(key: &str, version: FlinkVersion) -> Option<OptionInfo> {
     exact(key, version).or_else(|| templated(key, version)).or_else(|| map_entry(key, version))
 }
 
+/// The option that has `key` as a spelling of its own; where several do, the one that it is the newest key of, or the
+/// first.
+pub(super) fn of_catalogue(key: &str) -> Option<&'static FlinkOption> {
+    let newest = OPTIONS.binary_search_by(|option| option.newest_key().cmp(key)).ok();
+    let older = || OLDER_SPELLINGS.binary_search_by(|(spelling, _)| (*spelling).cmp(key)).ok();
+    let place = newest.or_else(|| older().and_then(|at| OLDER_SPELLINGS.get(at)).map(|(_, place)| usize::from(*place)));
+    OPTIONS.get(place?)
+}
+
 /// The option that has `key` as its own spelling: where several do, one that this version reads.
 fn exact(key: &str, version: FlinkVersion) -> Option<OptionInfo> {
     let newest = OPTIONS.binary_search_by(|option| option.newest_key().cmp(key)).ok();

@@ -13,6 +13,8 @@ pub use closest::closest;
 pub use generated::OPTIONS;
 pub use known::{OptionInfo, Role, known};
 
+use std::borrow::Cow;
+
 use crate::{EffectiveConf, FlinkVersion, Key, Setting};
 
 /// One Flink option through the versions of Flink.
@@ -169,7 +171,23 @@ impl FlinkOption {
     }
 }
 
-/// The option that `key` spells, among those in [`ALL`].
+/// The option of which `key` is a spelling in some version; those that have a name here come first.
 pub fn spelled(key: &str) -> Option<&'static FlinkOption> {
-    ALL.iter().copied().find(|option| option.is_spelled(key))
+    ALL.iter().copied().find(|option| option.is_spelled(key)).or_else(|| known::of_catalogue(key))
+}
+
+/// Prefix of the autoscaler's options, and the one that FKO still reads them under.
+const AUTOSCALER: [&str; 2] = ["job.autoscaler.", "kubernetes.operator.job.autoscaler."];
+
+/// Every key under which some Flink, or FKO, reads the option that `key` spells: `key` itself at least.
+pub fn every_spelling(key: &str) -> Vec<Cow<'_, str>> {
+    if let Some(option) = spelled(key) {
+        return option.spellings().into_iter().map(Cow::Borrowed).collect();
+    }
+    for (prefix, other) in [(AUTOSCALER[0], AUTOSCALER[1]), (AUTOSCALER[1], AUTOSCALER[0])] {
+        if let Some(rest) = key.strip_prefix(prefix) {
+            return vec![Cow::Borrowed(key), Cow::Owned(format!("{other}{rest}"))];
+        }
+    }
+    vec![Cow::Borrowed(key)]
 }
