@@ -97,6 +97,10 @@ pub enum HoldReason {
     RolloutHalted(Timestamp),
     /// FKO has acted on no job for a while, though this one waits for it.
     OperatorSilent(String),
+    /// A savepoint is written before the restart, as the policy asks.
+    SavepointFirst,
+    /// That savepoint cannot be had, and why.
+    SavepointFailed(String),
     /// As many jobs have restarted as may within an hour; at this time one of them no longer counts.
     HourlyBudget(Timestamp),
     /// This other job's restart is not over. Its name is for logs: in the text it would change with every turn.
@@ -143,6 +147,8 @@ impl fmt::Display for HoldReason {
             Self::Quarantined { plan, why } => write!(f, "the job has not come back with these values before ({why}); they are tried again once the plan or the job changes. To try them as they are, remove annotation flink-remedy.dev/quarantined ({plan}) or approve the restart by annotation flink-remedy.dev/approve"),
             Self::RolloutHalted(_) => f.write_str("too many jobs have not come back from their restart (breaker.failures), so none restarts any more until that is over (breaker.window) or people have seen to those jobs and removed annotation flink-remedy.dev/quarantined from them"),
             Self::OperatorSilent(job) => write!(f, "the Flink operator seems to be down: it has written no status since {job} began to wait for it, minutes ago; it follows by itself once the operator is back"),
+            Self::SavepointFirst => f.write_str("a savepoint is written before the restart (rollout.savepointFirst); it follows by itself"),
+            Self::SavepointFailed(why) => write!(f, "the savepoint before the restart (rollout.savepointFirst) cannot be had: {why}; it is tried again"),
             Self::HourlyBudget(_) => f.write_str("as many jobs have restarted within the last hour as the policy allows (rollout.perHour); it follows by itself"),
             Self::InFlight(_) => f.write_str("other jobs' restarts are not over, as many as the policy allows at a time (rollout.maxConcurrent); it follows by itself"),
         }

@@ -3,7 +3,8 @@
 use std::io::Write as _;
 
 use e2e::{Operator, await_condition};
-use kube::api::{Patch, PatchParams};
+use kube::Api;
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use serde_json::json;
 use tempfile::NamedTempFile;
 
@@ -152,4 +153,28 @@ async fn a_job_that_is_stable_again_is_told_of() {
     assert!(note.contains("metrics.reporter.prom.port"), "{note}");
     scene.settle(&operator, 1).await;
     assert_eq!(scene.patches().len(), 1, "{:#?}", scene.patches());
+}
+
+#[tokio::test]
+async fn a_savepoint_comes_before_the_restart_where_the_policy_asks_for_it() {
+    let scene = Scene::new("savepoint-first").await;
+    scene.create_stable(Fko::V1_15, job("j")).await;
+    let rollout = "{operatorVersion: '1.15', quietPeriod: 1 ms, savepointFirst: true}";
+    let (operator, _policy) = operator(&scene, rollout).await;
+    scene.note("j", "RemediationHeld", "a savepoint is written before the restart").await;
+    let kind = ApiResource::from_gvk(&GroupVersionKind::gvk("flink.apache.org", "v1beta1", "FlinkStateSnapshot"));
+    let snapshots: Api<DynamicObject> = Api::namespaced_with(scene.admin.clone(), &scene.namespace, &kind);
+    let [snapshot] = &snapshots.list(&ListParams::default()).await.unwrap().items[..] else { panic!("not one") };
+    assert_eq!(snapshot.data["spec"]["jobReference"], json!({"kind": "FlinkDeployment", "name": "j"}));
+    assert_eq!(snapshot.data["spec"]["savepoint"], json!({"disposeOnDelete": false}));
+    scene.look_again(&operator, 1).await;
+    assert_eq!(scene.patches().len(), 0, "{:#?}", scene.patches());
+
+    let status = json!({"status": {"state": "COMPLETED", "path": "s3://flink/savepoints/1"}});
+    let name = snapshot.metadata.name.as_deref().unwrap();
+    snapshots.patch_status(name, &PatchParams::default(), &Patch::Merge(status)).await.unwrap();
+    scene.filled("j").await;
+    scene.settle(&operator, 1).await;
+    assert_eq!(scene.patches().len(), 1, "{:#?}", scene.patches());
+    assert_eq!(snapshots.list(&ListParams::default()).await.unwrap().items.len(), 1);
 }

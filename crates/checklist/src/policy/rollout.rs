@@ -26,6 +26,8 @@ pub struct Rollout {
     pub operator_version: Option<OperatorVersion>,
     /// Versions of FKO before 1.15, or `unknown`, under which jobs may restart all the same.
     pub accepted_operator_versions: Vec<AcceptedOperator>,
+    /// Whether a savepoint is taken before each restart, by a `FlinkStateSnapshot` (FKO 1.10 and newer).
+    pub savepoint_first: bool,
     /// Whether running jobs of upgrade mode stateless restart too. They start empty.
     pub stateless: bool,
     /// Whether session clusters restart too. All their jobs go down.
@@ -41,6 +43,7 @@ impl Default for Rollout {
             quiet_period: Span::known("10 min", 600_000),
             operator_version: None,
             accepted_operator_versions: Vec::new(),
+            savepoint_first: false,
             stateless: false,
             sessions: false,
         }

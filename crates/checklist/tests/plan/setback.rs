@@ -168,11 +168,9 @@ fn what_a_job_has_not_come_back_with_is_not_tried_again_as_it_was() {
         job["status"]["lifecycleState"] = json!("SUSPENDED");
     };
     assert_eq!(outcome_of(&taken_back(&values, suspended)), "held: Quarantined", "though it would be free");
-    let more = |job: &mut Value| {
-        let conf = job["spec"]["flinkConfiguration"].as_object_mut().unwrap();
-        conf.remove("metrics.reporter.prom.factory.class");
-    };
-    assert_eq!(outcome_of(&taken_back(&values, more)), "held: Quarantined", "with more beside it");
+    let more = json!({"settings": [{"key": "heartbeat.timeout", "value": "1 min"}]});
+    let plan = plan_under(&taken_back(&values, |_| {}), &more);
+    assert_eq!((outcome(&plan).as_str(), plan.fills.len()), ("held: Quarantined", 2), "with more beside it");
     let costs_nothing = |job: &mut Value| {
         job["spec"]["flinkConfiguration"]["job.autoscaler.enabled"] = json!("true");
         job["spec"]["flinkConfiguration"]["pipeline.jobvertex-parallelism-overrides"] = json!("a:2");

@@ -30,7 +30,7 @@ use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::operator_config::Known;
 use crate::report::{self, ReportSink};
-use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Watchdog};
+use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Watchdog, before_restart};
 use apply::{Applied, apply};
 use decide::{Intent, decide};
 use gather::{Gathered, gather};
@@ -40,6 +40,8 @@ use verify::{Verification, verify};
 const RESYNC: Duration = Duration::from_mins(30);
 /// While something is said hourly, or waits for another job.
 const WHILE_HELD: Duration = Duration::from_mins(10);
+/// While something keeps a restart from being made that nobody tells us the end of.
+const WHILE_BLOCKED: Duration = Duration::from_mins(1);
 const WHILE_IN_FLIGHT: Duration = Duration::from_secs(5);
 /// While so many reports wait to be written that this one found no room.
 const WHILE_REPORTS_WAIT: Duration = Duration::from_secs(5);
@@ -171,15 +173,13 @@ async fn carry_out(
     let intent = decide(deployment, &look.plan, &look.holdings, &look.obedience, now);
     let slot = match &intent {
         Intent::Patch(change) if change.withdraws => Some(context.slot.again().await),
-        Intent::Patch(change) if change.restarts => {
-            match context.slot.take(&context.jobs, deployment.uid(), &context.policy, now).await {
-                Ok(slot) => Some(slot),
-                Err(reason) => {
-                    look.plan.timing = Timing::Held(reason);
-                    return Ok((look, None));
-                }
+        Intent::Patch(change) if change.restarts => match slot(context, deployment, &look.plan, now).await {
+            Ok(slot) => Some(slot),
+            Err(reason) => {
+                look.plan.timing = Timing::Held(reason);
+                return Ok((look, None));
             }
-        }
+        },
         Intent::Nothing | Intent::DropForeignRecord | Intent::Patch(_) => None,
     };
     let started = Instant::now();
@@ -206,6 +206,25 @@ async fn carry_out(
     }
 }
 
+/// A slot for a restart; with the savepoint before it that the policy asks for.
+async fn slot<'a>(
+    context: &'a Context,
+    deployment: &FlinkDeployment,
+    plan: &Plan,
+    now: Timestamp,
+) -> Result<SlotGuard<'a>, HoldReason> {
+    let take = || context.slot.take(&context.jobs, deployment.uid(), &context.policy, now);
+    let slot = take().await?;
+    let has_job = deployment.spec.as_result().is_ok_and(|spec| spec.job.is_some());
+    if !(context.policy.rollout.savepoint_first && has_job) {
+        return Ok(slot);
+    }
+    // Others need not wait while we ask.
+    drop(slot);
+    before_restart(&context.client, &context.fence, deployment, &plan.hash, now).await?;
+    take().await
+}
+
 /// Notes the restart that was written, or may have been: the cache does not show it yet.
 fn occupy(mut slot: SlotGuard<'_>, deployment: &FlinkDeployment, written: &Result<Option<Applied>, apply::ApplyError>) {
     match written {
@@ -222,7 +241,8 @@ fn occupy(mut slot: SlotGuard<'_>, deployment: &FlinkDeployment, written: &Resul
 fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Duration {
     let jitter = 1.0 + backoff::share(uid, 0) / 5.0;
     let usual = match (&look.plan.timing, outcome) {
-        (Timing::Held(HoldReason::InFlight(_)), _) => WHILE_IN_FLIGHT,
+        (Timing::Held(HoldReason::InFlight(_) | HoldReason::SavepointFirst), _) => WHILE_IN_FLIGHT,
+        (Timing::Held(HoldReason::SavepointFailed(_) | HoldReason::OperatorSilent(_)), _) => WHILE_BLOCKED,
         (_, Outcome::Held | Outcome::Advised | Outcome::DryRun | Outcome::Remediated) => WHILE_HELD,
         (_, Outcome::Settled | Outcome::Waiting | Outcome::InvalidResource) => RESYNC,
     };

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use checklist::policy::Verification;
-use flink_api::{FlinkDeployment, GROUP, Parsed, VERSION};
+use flink_api::{FlinkDeployment, Parsed};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -11,10 +11,12 @@ use hyper_util::client::legacy::Client as Http;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use jiff::Timestamp;
-use kube::api::{ApiResource, DynamicObject, ListParams};
-use kube::{Api, Client};
+use kube::Client;
+use kube::api::ListParams;
 use serde_json::Value;
 use tracing::debug;
+
+use super::savepoint::snapshots;
 
 /// Longest wait for one answer: a look at a job waits with it.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -63,14 +65,7 @@ impl CheckpointWatch {
     }
 
     async fn snapshots(&self, job: &FlinkDeployment, since: Timestamp) -> Checkpoints {
-        let kind = ApiResource {
-            group: GROUP.to_owned(),
-            version: VERSION.to_owned(),
-            api_version: format!("{GROUP}/{VERSION}"),
-            kind: "FlinkStateSnapshot".to_owned(),
-            plural: "flinkstatesnapshots".to_owned(),
-        };
-        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), job.namespace(), &kind);
+        let api = snapshots(&self.client, job.namespace());
         match tokio::time::timeout(TIMEOUT, api.list(&ListParams::default())).await {
             Ok(Ok(snapshots)) => newest(snapshots.items.iter().map(|snapshot| &snapshot.data), job.name(), since),
             // Without that CRD, or without the right to read it, there is nothing to be seen.

@@ -2,9 +2,11 @@
 
 mod checkpoints;
 mod liveness;
+mod savepoint;
 mod watchdog;
 
 pub use checkpoints::{CheckpointWatch, Checkpoints};
+pub use savepoint::before_restart;
 pub use watchdog::{Watchdog, Watching};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
