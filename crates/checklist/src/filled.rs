@@ -14,7 +14,7 @@ use crate::{Disruption, Target};
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Filled {
     version: Version,
-    /// Id of the last change: the hash of its plan.
+    /// Id of the last change: the hash of its plan; empty where there has been none.
     pub change: String,
     /// When the last change was made.
     pub at: Timestamp,
@@ -24,6 +24,9 @@ pub struct Filled {
     /// The approval that the last approved change used up.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub approval_used: Option<String>,
+    /// The restart that was announced last.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub announced: Option<Announced>,
     /// Every value that is ours.
     pub values: BTreeMap<Target, FilledValue>,
 }
@@ -38,6 +41,16 @@ pub struct Restart {
     /// When the change was made; `None` in records of older versions.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub at: Option<Timestamp>,
+}
+
+/// A restart that is to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Announced {
+    /// Hash of the plan.
+    pub plan: String,
+    /// When it was announced.
+    pub at: Timestamp,
 }
 
 /// One value of ours.
@@ -72,7 +85,7 @@ impl From<Version> for u8 {
 impl Filled {
     /// A record of a change.
     pub fn new(change: String, at: Timestamp, values: BTreeMap<Target, FilledValue>) -> Self {
-        Self { version: Version, change, at, restart: None, approval_used: None, values }
+        Self { version: Version, change, at, restart: None, approval_used: None, announced: None, values }
     }
 
     /// Our record on this object. One that our apply does not own alone came with a copied manifest or a
@@ -93,6 +106,11 @@ impl Filled {
     /// The annotation's text: the same record gives the same bytes.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
+    }
+
+    /// When the restart for this plan was announced, if it was.
+    pub fn announced_at(&self, plan: &str) -> Option<Timestamp> {
+        self.announced.as_ref().filter(|announced| announced.plan == plan).map(|announced| announced.at)
     }
 
     /// The values of the last change.

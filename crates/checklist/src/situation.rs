@@ -26,6 +26,8 @@ pub struct Situation {
     pub changed: Option<Timestamp>,
     /// When the policy's quiet period after that is over; `None` once it is.
     pub quiet_until: Option<Timestamp>,
+    /// The time at which it is looked at; `None` where no clock counts, as for files.
+    pub now: Option<Timestamp>,
     /// What FKO says; `None` before it first saw the object.
     pub status: Option<Parsed<FlinkDeploymentStatus>>,
 }
@@ -53,6 +55,7 @@ impl Situation {
             layers_unreadable: None,
             changed: deployment.changed_by_others(),
             quiet_until: None,
+            now: None,
             status: deployment.status.clone(),
         }
     }

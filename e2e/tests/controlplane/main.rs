@@ -23,3 +23,4 @@ mod races;
 mod rights;
 mod rollout;
 mod support;
+mod windows;

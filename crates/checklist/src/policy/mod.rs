@@ -9,6 +9,7 @@ mod rollout;
 mod settings;
 mod template;
 mod value;
+mod window;
 
 pub(crate) use condition::Facts;
 pub use condition::{Condition, ConditionError};
@@ -22,6 +23,7 @@ pub use rollout::{AcceptedOperator, OperatorVersion, OperatorVersionError, Rollo
 pub use settings::{PlatformSetting, SettingError, Settings};
 pub use template::{PathTemplate, TemplateError};
 pub use value::{Bytes, Factor, Share, Span};
+pub use window::{Opening, Window, WindowError};
 
 use serde::Deserialize;
 

@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use checklist::annotations::FILLED;
-use checklist::{Approval, Filled, FilledValue, Holdings, Obedience, Plan, Restart, Target, Timing};
+use checklist::{
+    Announced, Approval, Filled, FilledValue, HoldReason, Holdings, Obedience, Plan, Restart, Target, Timing,
+};
 use flink_api::{FlinkDeployment, GROUP, VERSION};
 use jiff::{Timestamp, Unit};
 use serde_json::{Value, json};
@@ -38,6 +40,9 @@ pub fn decide(
     obedience: &Obedience,
     now: Timestamp,
 ) -> Intent {
+    if is_to_be_announced(plan, holdings) && !holdings.foreign_record {
+        return announce(plan, holdings, now);
+    }
     if plan.timing != Timing::Now {
         return release(holdings);
     }
@@ -52,6 +57,20 @@ pub fn decide(
     Intent::Patch(Change { values, record: Some(record), restarts: plan.restarts })
 }
 
+/// Whether the record does not say yet that the restart for this plan is to come.
+fn is_to_be_announced(plan: &Plan, holdings: &Holdings) -> bool {
+    let is_held_by_notice = matches!(plan.timing, Timing::Held(HoldReason::Announced(_)));
+    is_held_by_notice && holdings.filled.as_ref().and_then(|filled| filled.announced_at(&plan.hash)).is_none()
+}
+
+/// Says in the record that the restart for this plan is to come, which costs nothing by itself.
+fn announce(plan: &Plan, holdings: &Holdings, now: Timestamp) -> Intent {
+    let now = now.round(Unit::Second).unwrap_or(now);
+    let mut record = holdings.filled.clone().unwrap_or_else(|| Filled::new(String::new(), now, BTreeMap::new()));
+    record.announced = Some(Announced { plan: plan.hash.clone(), at: now });
+    Intent::Patch(Change { values: held(holdings), record: Some(record), restarts: false })
+}
+
 /// Values that another manager owns as well stay when we let go of them; letting go at once spares that
 /// manager a conflict with us and costs nothing.
 fn release(holdings: &Holdings) -> Intent {
@@ -60,10 +79,12 @@ fn release(holdings: &Holdings) -> Intent {
     }
     // The record stays word for word, since its change was told already; a restart that is not over and an
     // approval that is used up outlive the values they were for.
-    let record = holdings
-        .filled
-        .clone()
-        .filter(|filled| !holdings.ours.is_empty() || filled.restart.is_some() || filled.approval_used.is_some());
+    let record = holdings.filled.clone().filter(|filled| {
+        !holdings.ours.is_empty()
+            || filled.restart.is_some()
+            || filled.approval_used.is_some()
+            || filled.announced.is_some()
+    });
     Intent::Patch(Change { values: held(holdings), record, restarts: false })
 }
 

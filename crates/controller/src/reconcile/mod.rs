@@ -28,7 +28,7 @@ use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::operator_config::Known;
 use crate::report;
-use crate::rollout::RestartSlot;
+use crate::rollout::{RestartSlot, Waiting};
 use apply::{Applied, apply};
 use decide::{Change, Intent, decide};
 use gather::{Gathered, gather};
@@ -92,6 +92,7 @@ pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) 
     let look = match look(&deployment, &gathered, &context.policy, now) {
         Ok(look) => look,
         Err(error) => {
+            context.slot.leave(deployment.uid());
             report::invalid(&context, &deployment, &error.to_string());
             context.metrics.reconciled(Outcome::InvalidResource.into());
             return Ok(Action::requeue(WHILE_HELD));
@@ -113,6 +114,16 @@ pub(crate) struct Look {
     pub(crate) plan: Plan,
     /// When the quiet period after the last change by somebody else is over, if it is not.
     pub(crate) quiet_until: Option<Timestamp>,
+    /// When somebody else last changed the job.
+    changed: Option<Timestamp>,
+}
+
+impl Look {
+    /// Since when the job waits for its restart, by what stands on the object, so that another replica comes to the same.
+    fn waiting_since(&self, now: Timestamp) -> Timestamp {
+        let announced = self.holdings.filled.as_ref().and_then(|filled| filled.announced_at(&self.plan.hash));
+        announced.or(self.changed).unwrap_or(now)
+    }
 }
 
 fn look(
@@ -126,12 +137,13 @@ fn look(
     situation.layers_unreadable.clone_from(&gathered.layers_unreadable);
     let quiet_until = situation.changed.map_or(Timestamp::MAX, |changed| policy.rollout.quiet_until(changed));
     situation.quiet_until = Some(quiet_until).filter(|until| now < *until);
+    situation.now = Some(now);
     let holdings = Holdings::of(deployment);
     let no_annotations = std::collections::BTreeMap::new();
     let annotations = deployment.metadata.annotations.as_ref().unwrap_or(&no_annotations);
     let obedience = Obedience::read(annotations, &gathered.namespace_annotations, now);
     let plan = plan(&subject, &situation, &holdings, &obedience, policy);
-    Ok(Look { holdings, obedience, plan, quiet_until: situation.quiet_until })
+    Ok(Look { holdings, obedience, plan, quiet_until: situation.quiet_until, changed: situation.changed })
 }
 
 /// Decides and writes. A restart first takes a slot of the cluster's, and is held when other jobs have them all.
@@ -144,13 +156,15 @@ async fn carry_out(
     let is_off = look.obedience.mode(context.policy.mode) <= Mode::Advise;
     let is_left_alone = look.obedience.opt_out == OptOut::All || deployment.metadata.deletion_timestamp.is_some();
     if context.dry_run || is_off || is_left_alone {
+        context.slot.leave(deployment.uid());
         return Ok((look, None));
     }
     let intent = decide(deployment, &look.plan, &look.holdings, &look.obedience, now);
     let started = Instant::now();
     let written = match &intent {
         Intent::Patch(Change { restarts: true, .. }) => {
-            match context.slot.take(&context.jobs, deployment.uid(), &context.policy.rollout, now).await {
+            let waiting = Waiting { uid: deployment.uid(), since: look.waiting_since(now) };
+            match context.slot.take(&context.jobs, waiting, &context.policy.rollout, now).await {
                 Ok(mut slot) => {
                     let applied = apply(&context.client, &context.fence, deployment, &intent).await;
                     match &applied {
@@ -172,6 +186,7 @@ async fn carry_out(
             }
         }
         Intent::Nothing | Intent::DropForeignRecord | Intent::Patch(_) => {
+            context.slot.leave(deployment.uid());
             apply(&context.client, &context.fence, deployment, &intent).await
         }
     };
@@ -195,11 +210,11 @@ fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Action
     };
     let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).ok();
     let expiry = look.obedience.expires.and_then(until);
-    let budget = match &look.plan.timing {
-        Timing::Held(HoldReason::HourlyBudget(free_at)) => until(*free_at),
-        Timing::Now | Timing::NextDeploy | Timing::Nothing | Timing::Held(_) => None,
+    let hold = match &look.plan.timing {
+        Timing::Held(reason) => reason.until().and_then(until),
+        Timing::Now | Timing::NextDeploy | Timing::Nothing => None,
     };
-    let soonest = expiry.into_iter().chain(look.quiet_until.and_then(until)).chain(budget).min();
+    let soonest = expiry.into_iter().chain(look.quiet_until.and_then(until)).chain(hold).min();
     let at_most = soonest.unwrap_or(RESYNC * 2);
     Action::requeue(usual.mul_f64(jitter).min(at_most))
 }
