@@ -24,9 +24,9 @@ pub struct Filled {
     /// The approval that the last approved change used up.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub approval_used: Option<String>,
-    /// The restart that was announced last.
+    /// The restart that was announced last; boxed, since few records have one.
     #[serde(skip_serializing_if = "Option::is_none", default)]
-    pub announced: Option<Announced>,
+    pub announced: Option<Box<Announced>>,
     /// Every value that is ours.
     pub values: BTreeMap<Target, FilledValue>,
 }

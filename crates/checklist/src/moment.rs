@@ -82,8 +82,8 @@ pub enum HoldReason {
     OperatorVersion(String),
     /// No window of the policy is open; the next one opens then, if one does.
     Window(Option<(Timestamp, String)>),
-    /// Its restart is announced for this time.
-    Announced(Timestamp),
+    /// Its restart is announced for this time; `None` where it is to be announced first.
+    Announced(Option<Timestamp>),
     /// Somebody took a value of ours away.
     Removed,
     /// The owner now sets the option in another spelling; ours can only leave with a restart.
@@ -102,7 +102,7 @@ impl HoldReason {
 
     /// When it is over by itself, where the clock alone decides that.
     pub fn until(&self) -> Option<Timestamp> {
-        if let Self::HourlyBudget(time) | Self::Announced(time) | Self::Window(Some((time, _))) = self {
+        if let Self::HourlyBudget(time) | Self::Announced(Some(time)) | Self::Window(Some((time, _))) = self {
             Some(*time)
         } else {
             None
@@ -138,7 +138,8 @@ impl fmt::Display for HoldReason {
             Self::Quiet => f.write_str("somebody changed the job less than the policy's rollout.quietPeriod ago; it follows by itself when that is over"),
             Self::Window(Some((opens, which))) => write!(f, "outside the policy's maintenance windows (rollout.windows); it follows by itself in the next one, {which}, which opens at {opens}"),
             Self::Window(None) => f.write_str("no maintenance window of the policy (rollout.windows) ever opens"),
-            Self::Announced(at) => write!(f, "it restarts at {at}, if nothing else holds it then (rollout.notice); approve it by annotation flink-remedy.dev/approve to have it now, or opt out"),
+            Self::Announced(None) => f.write_str("its restart has to be announced first (rollout.notice)"),
+            Self::Announced(Some(at)) => write!(f, "it restarts at {at}, if nothing else holds it then (rollout.notice); approve it by annotation flink-remedy.dev/approve to have it now, or opt out"),
             Self::OperatorVersion(version) => write!(f, "the Flink operator's version is {version}, and before 1.15 an upgrade can lose the job's state (FLINK-39270); give --operator-version, accept it in the policy (rollout.acceptedOperatorVersions), or approve the restart by annotation flink-remedy.dev/approve"),
             Self::Removed => f.write_str("somebody removed a value that was filled before; it is filled again at the next deployment, or opt out of the rule"),
             Self::OwnerTookOver => f.write_str("the owner now sets the option in another spelling, or a key beside which it cannot stay, and taking the filled one out restarts the job; it leaves at the next deployment, or approve it by annotation flink-remedy.dev/approve"),

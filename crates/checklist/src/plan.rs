@@ -187,7 +187,7 @@ fn gate(situation: &Situation, rollout: &Rollout, holdings: &Holdings, plan: &st
 fn not_yet(now: Timestamp, rollout: &Rollout, holdings: &Holdings, plan: &str) -> Option<HoldReason> {
     let announced = holdings.filled.as_ref().and_then(|filled| filled.announced_at(plan));
     if rollout.notice.is_some() && announced.is_none_or(|at| !rollout.is_noticed(at, now)) {
-        return Some(HoldReason::Announced(rollout.announced_for(announced.unwrap_or(now))));
+        return Some(HoldReason::Announced(announced.map(|at| rollout.announced_for(at))));
     }
     match rollout.opening(now) {
         Opening::Open => None,

@@ -40,15 +40,16 @@ pub fn decide(
     obedience: &Obedience,
     now: Timestamp,
 ) -> Intent {
-    if is_to_be_announced(plan, holdings) && !holdings.foreign_record {
-        return announce(plan, holdings, now);
-    }
-    if plan.timing != Timing::Now {
+    let is_to_be_announced = plan.timing == Timing::Held(HoldReason::Announced(None));
+    if plan.timing != Timing::Now && !is_to_be_announced {
         return release(holdings);
     }
     // Our apply would be refused: the record belongs to whoever copied it here.
     if holdings.foreign_record {
         return Intent::DropForeignRecord;
+    }
+    if is_to_be_announced {
+        return announce(plan, holdings, now);
     }
     let mut values = held(holdings);
     values.retain(|target, _| !plan.leaving.contains(target));
@@ -57,17 +58,11 @@ pub fn decide(
     Intent::Patch(Change { values, record: Some(record), restarts: plan.restarts })
 }
 
-/// Whether the record does not say yet that the restart for this plan is to come.
-fn is_to_be_announced(plan: &Plan, holdings: &Holdings) -> bool {
-    let is_held_by_notice = matches!(plan.timing, Timing::Held(HoldReason::Announced(_)));
-    is_held_by_notice && holdings.filled.as_ref().and_then(|filled| filled.announced_at(&plan.hash)).is_none()
-}
-
 /// Says in the record that the restart for this plan is to come, which costs nothing by itself.
 fn announce(plan: &Plan, holdings: &Holdings, now: Timestamp) -> Intent {
     let now = now.round(Unit::Second).unwrap_or(now);
     let mut record = holdings.filled.clone().unwrap_or_else(|| Filled::new(String::new(), now, BTreeMap::new()));
-    record.announced = Some(Announced { plan: plan.hash.clone(), at: now });
+    record.announced = Some(Box::new(Announced { plan: plan.hash.clone(), at: now }));
     Intent::Patch(Change { values: held(holdings), record: Some(record), restarts: false })
 }
 
@@ -267,6 +262,28 @@ mod tests {
         let holdings = Holdings { foreign_record: true, ..Holdings::default() };
         assert_eq!(decided(&holdings, |_| {}), Intent::DropForeignRecord);
         assert_eq!(decided(&holdings, |plan| plan.timing = Timing::Nothing), Intent::Nothing);
+    }
+
+    #[test]
+    fn an_announcement_changes_nothing_but_the_record() {
+        let ours = Target::option("ours");
+        let before = Filled { approval_used: Some("now".into()), ..Filled::new("old".into(), now(), BTreeMap::new()) };
+        let holdings = Holdings {
+            filled: Some(before.clone()),
+            ours: BTreeMap::from([(ours.clone(), "1".into())]),
+            ..Holdings::default()
+        };
+        let held = |plan: &mut Plan| plan.timing = Timing::Held(HoldReason::Announced(None));
+        let Change { values, record, restarts } = change(decided(&holdings, held));
+        let record = record.unwrap();
+        assert!(values == holdings.ours && !restarts);
+        assert_eq!(record.announced.as_ref().unwrap().at.to_string(), "2026-01-02T03:04:06Z");
+        assert_eq!(Filled { announced: None, ..record }, before);
+        let announced = |plan: &mut Plan| plan.timing = Timing::Held(HoldReason::Announced(Some(now())));
+        assert_eq!(decided(&holdings, announced), Intent::Nothing);
+        let copied = Holdings { foreign_record: true, ..Holdings::default() };
+        assert_eq!(decided(&copied, held), Intent::DropForeignRecord);
+        assert_eq!(change(decided(&Holdings::default(), held)).record.unwrap().change, "", "nothing is filled yet");
     }
 
     #[test]
