@@ -17,7 +17,7 @@ const TUG_OF_WAR: SignedDuration = SignedDuration::from_hours(1);
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Filled {
     version: Version,
-    /// Id of the last change: the hash of its plan.
+    /// Id of the last change: the hash of its plan; empty where there has been none.
     pub change: String,
     /// When the last change was made.
     pub at: Timestamp,
@@ -36,6 +36,9 @@ pub struct Filled {
     /// The manager to whom we leave the job, after a tug-of-war.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub left_to: Option<String>,
+    /// The restart that was announced last; boxed, since few records have one.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub announced: Option<Box<Announced>>,
     /// Every value that is ours.
     pub values: BTreeMap<Target, FilledValue>,
 }
@@ -53,6 +56,16 @@ pub struct Restart {
     /// Whether the change took values back with which the job had not come back.
     #[serde(skip_serializing_if = "std::ops::Not::not", default)]
     pub withdrawal: bool,
+}
+
+/// A restart that is to come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Announced {
+    /// Hash of the plan.
+    pub plan: String,
+    /// When it was announced.
+    pub at: Timestamp,
 }
 
 /// One value of ours.
@@ -96,6 +109,7 @@ impl Filled {
             quarantine: None,
             lost: Vec::new(),
             left_to: None,
+            announced: None,
             values,
         }
     }
@@ -134,6 +148,11 @@ impl Filled {
     pub(crate) fn has_written(&self, target: &Target) -> bool {
         let taken_back = self.quarantine.as_ref().is_some_and(|quarantine| quarantine.values.contains_key(target));
         self.values.contains_key(target) || taken_back
+    }
+
+    /// When the restart for this plan was announced, if it was.
+    pub fn announced_at(&self, plan: &str) -> Option<Timestamp> {
+        self.announced.as_ref().filter(|announced| announced.plan == plan).map(|announced| announced.at)
     }
 
     /// The values of the last change.

@@ -29,7 +29,7 @@ mod withdrawal;
 
 pub use catalogue::{RULES, find};
 pub use evaluate::{Finding, evaluate};
-pub use filled::{Filled, FilledValue, Restart};
+pub use filled::{Announced, Filled, FilledValue, Restart};
 pub use holdings::Holdings;
 pub use moment::{FreeMoment, HoldReason, Moment};
 pub use obedience::{AnnotationProblem, Approval, Obedience, OptOut};

@@ -80,6 +80,10 @@ pub enum HoldReason {
     Quiet,
     /// Jobs may not restart under the FKO of this version.
     OperatorVersion(String),
+    /// No window of the policy is open; the next one opens then, if one does.
+    Window(Option<(Timestamp, String)>),
+    /// Its restart is announced for this time; `None` where it is to be announced first.
+    Announced(Option<Timestamp>),
     /// Somebody took a value of ours away.
     Removed,
     /// This manager has taken values of ours away, or changed them, twice within an hour.
@@ -112,6 +116,19 @@ impl HoldReason {
     pub fn label(&self) -> &'static str {
         self.into()
     }
+
+    /// When it is over by itself, where the clock alone decides that.
+    pub fn until(&self) -> Option<Timestamp> {
+        if let Self::HourlyBudget(time)
+        | Self::RolloutHalted(time)
+        | Self::Announced(Some(time))
+        | Self::Window(Some((time, _))) = self
+        {
+            Some(*time)
+        } else {
+            None
+        }
+    }
 }
 
 impl fmt::Display for HoldReason {
@@ -140,6 +157,10 @@ impl fmt::Display for HoldReason {
             Self::NoHighAvailability => f.write_str("upgrade mode last-state needs high availability; set it, or suspend the job"),
             Self::Paused => f.write_str("all restarts are paused by the policy (rollout.paused)"),
             Self::Quiet => f.write_str("somebody changed the job less than the policy's rollout.quietPeriod ago; it follows by itself when that is over"),
+            Self::Window(Some((opens, which))) => write!(f, "outside the policy's maintenance windows (rollout.windows); it follows by itself in the next one, {which}, which opens at {opens}"),
+            Self::Window(None) => f.write_str("no maintenance window of the policy (rollout.windows) ever opens"),
+            Self::Announced(None) => f.write_str("its restart has to be announced first (rollout.notice)"),
+            Self::Announced(Some(at)) => write!(f, "it restarts at {at}, if nothing else holds it then (rollout.notice); approve it by annotation flink-remedy.dev/approve to have it now, or opt out"),
             Self::OperatorVersion(version) => write!(f, "the Flink operator's version is {version}, and before 1.15 an upgrade can lose the job's state (FLINK-39270); give --operator-version, accept it in the policy (rollout.acceptedOperatorVersions), or approve the restart by annotation flink-remedy.dev/approve"),
             Self::Removed => f.write_str("somebody removed a value that was filled before; it is filled again at the next deployment, or opt out of the rule"),
             Self::TugOfWar(manager) => write!(f, "field manager {manager} has taken away or changed what was filled, twice within an hour, so the job is left alone. Put the values into its manifest or opt out; to have them filled once more, approve by annotation flink-remedy.dev/approve"),

@@ -2,13 +2,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use flink_conf::Key;
 use flink_conf::options::spelled;
+use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::filled::hex;
 use crate::leaving::{Leaving, NESTED_YAML};
 use crate::moment::{is_free, is_ours_to_write, is_rolled_back, moment};
-use crate::policy::Rollout;
+use crate::policy::{Opening, Rollout};
 use crate::storage::shown;
 use crate::{
     Approval, Disruption, Fill, Finding, HoldReason, Holdings, Judgement, Mode, Moment, Obedience, OptOut, Policy,
@@ -133,7 +134,7 @@ pub fn plan_with(
         let moment = allowed(moment(situation, subject, &changed), &policy.rollout);
         match quarantine(&plan, &moment, holdings).or_else(|| tug_of_war(&plan, situation, holdings)) {
             Some(hold) => Timing::Held(hold),
-            None => timing(&plan, moment, mode, holdings, gate(situation, &policy.rollout)),
+            None => timing(&plan, moment, mode, holdings, gate(situation, &policy.rollout, holdings, &plan.hash)),
         }
     } else {
         Timing::NextDeploy
@@ -233,13 +234,28 @@ pub(crate) fn allowed(moment: Moment, rollout: &Rollout) -> Moment {
 }
 
 /// Why no job may restart of itself now, whatever its own state is.
-fn gate(situation: &Situation, rollout: &Rollout) -> Option<HoldReason> {
+fn gate(situation: &Situation, rollout: &Rollout, holdings: &Holdings, plan: &str) -> Option<HoldReason> {
     if rollout.paused {
         Some(HoldReason::Paused)
     } else if !rollout.accepts_operator() {
         Some(HoldReason::OperatorVersion(rollout.operator()))
+    } else if situation.quiet_until.is_some() {
+        Some(HoldReason::Quiet)
     } else {
-        situation.quiet_until.map(|_| HoldReason::Quiet)
+        situation.now.and_then(|now| not_yet(now, rollout, holdings, plan))
+    }
+}
+
+/// What the clock has to say: the notice comes first, so that it is given while no window is open.
+fn not_yet(now: Timestamp, rollout: &Rollout, holdings: &Holdings, plan: &str) -> Option<HoldReason> {
+    let announced = holdings.filled.as_ref().and_then(|filled| filled.announced_at(plan));
+    if rollout.notice.is_some() && announced.is_none_or(|at| !rollout.is_noticed(at, now)) {
+        return Some(HoldReason::Announced(announced.map(|at| rollout.announced_for(at))));
+    }
+    match rollout.opening(now) {
+        Opening::Open => None,
+        Opening::At(opens, which) => Some(HoldReason::Window(Some((opens, which)))),
+        Opening::Never => Some(HoldReason::Window(None)),
     }
 }
 

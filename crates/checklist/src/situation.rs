@@ -32,6 +32,8 @@ pub struct Situation {
     pub quiet_until: Option<Timestamp>,
     /// Evidence, seen for as long as the policy asks, that the job has not come back from our last restart.
     pub evidence: Option<Evidence>,
+    /// The time at which it is looked at; `None` where no clock counts, as for files.
+    pub now: Option<Timestamp>,
     /// What FKO says; `None` before it first saw the object.
     pub status: Option<Parsed<FlinkDeploymentStatus>>,
 }
@@ -52,6 +54,7 @@ impl Situation {
             changed_by: deployment.last_other_manager().map(str::to_owned),
             quiet_until: None,
             evidence: None,
+            now: None,
             status: deployment.status.clone(),
         }
     }

@@ -25,3 +25,4 @@ mod rights;
 mod rollout;
 mod support;
 mod undo;
+mod windows;

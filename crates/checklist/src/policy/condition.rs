@@ -81,10 +81,8 @@ impl Condition {
     /// # Errors
     /// What it speaks of is not there. The words quote no value of the job.
     pub(crate) fn holds(&self, job: &Facts<'_>) -> Result<bool, String> {
-        match self.evaluate(job).map_err(|error| in_words(&error))? {
-            Value::Bool(holds) => Ok(holds),
-            _ => Err("it is neither true nor false".to_owned()),
-        }
+        let value = self.evaluate(job).map_err(|error| in_words(&error))?;
+        if let Value::Bool(holds) = value { Ok(holds) } else { Err("it is neither true nor false".to_owned()) }
     }
 
     fn evaluate(&self, job: &Facts<'_>) -> Result<Value, ExecutionError> {
@@ -238,7 +236,8 @@ fn number(version: FlinkVersion) -> i64 {
 
 /// `version('1.20')` or `version('v1_20')`.
 fn version<'b, 'v>(arguments: Vec<CowVal<'b, 'v>>) -> Result<CowVal<'b, 'v>, ExecutionError> {
-    let text = arguments.first().and_then(|argument| argument.downcast_ref::<CelString>()).map(CelString::inner);
+    let text = arguments.into_iter().next();
+    let text = text.as_ref().and_then(|argument| argument.downcast_ref::<CelString>()).map(CelString::inner);
     let text = text.ok_or(ExecutionError::MissingArgumentOrTarget)?;
     let version = format!("v{}", text.trim_start_matches('v').replace('.', "_")).parse::<FlinkVersion>();
     let version = version.map_err(|_| ExecutionError::function_error("version", "no version of Flink"))?;

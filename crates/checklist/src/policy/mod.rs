@@ -10,6 +10,7 @@ mod settings;
 mod template;
 mod value;
 mod verification;
+mod window;
 
 pub(crate) use condition::Facts;
 pub use condition::{Condition, ConditionError};
@@ -24,6 +25,7 @@ pub use settings::{PlatformSetting, SettingError, Settings};
 pub use template::{PathTemplate, TemplateError};
 pub use value::{Bytes, Factor, Share, Span};
 pub use verification::{Breaker, Verification};
+pub use window::{Opening, Window, WindowError};
 
 use serde::Deserialize;
 

@@ -5,7 +5,8 @@ use std::str::FromStr;
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::Span;
+use super::window::opening;
+use super::{Opening, Span, Window};
 
 /// The first FKO that keeps the state of a job over every upgrade (FLINK-39270).
 const KEEPS_STATE: OperatorVersion = OperatorVersion { major: 1, minor: 15 };
@@ -22,6 +23,10 @@ pub struct Rollout {
     pub per_hour: NonZeroU16,
     /// How long nobody else may have changed a job before it restarts for us.
     pub quiet_period: Span,
+    /// When jobs may restart; at any time where there are none.
+    pub windows: Vec<Window>,
+    /// How long before its restart a job says so, on itself and by an Event.
+    pub notice: Option<Span>,
     /// The Flink Kubernetes Operator (FKO) that runs here, such as `1.15`.
     pub operator_version: Option<OperatorVersion>,
     /// Versions of FKO before 1.15, or `unknown`, under which jobs may restart all the same.
@@ -41,6 +46,8 @@ impl Default for Rollout {
             max_concurrent: NonZeroU16::MIN,
             per_hour: NonZeroU16::MIN.saturating_add(5),
             quiet_period: Span::known("10 min", 600_000),
+            windows: Vec::new(),
+            notice: None,
             operator_version: None,
             accepted_operator_versions: Vec::new(),
             savepoint_first: false,
@@ -67,9 +74,33 @@ impl Rollout {
 
     /// When the quiet period after a change at `changed` is over; for ever quiet where that cannot be told.
     pub fn quiet_until(&self, changed: Timestamp) -> Timestamp {
-        let period = i64::try_from(self.quiet_period.milliseconds()).unwrap_or(i64::MAX);
-        changed.checked_add(jiff::SignedDuration::from_millis(period)).unwrap_or(Timestamp::MAX)
+        after(changed, &self.quiet_period)
     }
+
+    /// Whether jobs may restart at this time, as far as windows go, or when the next one opens.
+    pub fn opening(&self, now: Timestamp) -> Opening {
+        opening(&self.windows, now)
+    }
+
+    /// When a job restarts that was announced at this time: when the notice is over and a window is open.
+    pub fn announced_for(&self, announced: Timestamp) -> Timestamp {
+        let over = self.notice.as_ref().map_or(announced, |notice| after(announced, notice));
+        match self.opening(over) {
+            Opening::Open => over,
+            Opening::At(opens, _) => opens,
+            Opening::Never => Timestamp::MAX,
+        }
+    }
+
+    /// Whether the notice that was given at this time is over.
+    pub fn is_noticed(&self, announced: Timestamp, now: Timestamp) -> bool {
+        self.notice.as_ref().is_none_or(|notice| after(announced, notice) <= now)
+    }
+}
+
+fn after(time: Timestamp, span: &Span) -> Timestamp {
+    let span = i64::try_from(span.milliseconds()).unwrap_or(i64::MAX);
+    time.checked_add(jiff::SignedDuration::from_millis(span)).unwrap_or(Timestamp::MAX)
 }
 
 /// A version of FKO, without its patch.

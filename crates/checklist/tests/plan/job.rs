@@ -95,6 +95,20 @@ pub(crate) fn plan_unquiet(object: &Value) -> Plan {
     plan_where(object, Mode::Apply, |situation| situation.quiet_until = Some(Timestamp::MAX))
 }
 
+/// The plan under a policy with this spec at this time, with the restart for a plan announced at another.
+pub(crate) fn plan_at(object: &Value, spec: &Value, now: &str, announced: Option<(&str, &str)>) -> Plan {
+    let mut object = object.clone();
+    if let Some((plan, at)) = announced {
+        hold(&mut object, &[], &[], None);
+        let mut record: Value =
+            serde_json::from_str(object["metadata"]["annotations"][FILLED].as_str().unwrap()).unwrap();
+        record["announced"] = json!({"plan": plan, "at": at});
+        object["metadata"]["annotations"][FILLED] = json!(record.to_string());
+    }
+    let now = now.parse().unwrap();
+    plan_in(&object, &Platform::stock(), &policy(Mode::Apply, spec.clone()), |situation| situation.now = Some(now))
+}
+
 fn plan_in(object: &Value, platform: &Platform, policy: &Policy, edit: impl FnOnce(&mut Situation)) -> Plan {
     let deployment: FlinkDeployment = serde_json::from_value(object.clone()).unwrap();
     let subject = Subject::new(&deployment, platform).unwrap();

@@ -32,11 +32,16 @@ pub(crate) fn notices(
     if obedience.problems.is_empty() && obedience.opt_out == OptOut::All {
         notices.push(opted_out(deployment, plan));
     }
-    notices.extend(holdings.filled.as_ref().filter(|filled| now.duration_since(filled.at) < NEWS).map(remediated));
+    notices.extend(holdings.filled.as_ref().filter(|filled| is_news(filled, now)).map(remediated));
     notices.extend(holdings.filled.as_ref().and_then(|filled| restarted(filled, standing, now)));
     notices.extend(pending(plan, dry_run));
     notices.extend(advised(plan, obedience));
     notices
+}
+
+/// Whether a change was made, and only now; a record may be there for what is to come alone.
+fn is_news(filled: &Filled, now: Timestamp) -> bool {
+    !filled.change.is_empty() && now.duration_since(filled.at) < NEWS
 }
 
 pub(crate) fn notice(reason: Reason, note: String) -> Notice {

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use checklist::annotations::{FILLED, QUARANTINED};
 use checklist::{
-    Approval, Filled, FilledValue, HoldReason, Holdings, Obedience, Plan, Quarantine, Restart, Setback, Target, Timing,
+    Announced, Approval, Filled, FilledValue, HoldReason, Holdings, Obedience, Plan, Quarantine, Restart, Setback, Target,
+    Timing,
 };
 use flink_api::{FlinkDeployment, GROUP, VERSION};
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
@@ -55,12 +56,16 @@ pub fn decide(
     {
         return leave_to(holdings, manager);
     }
-    if plan.timing != Timing::Now {
+    let is_to_be_announced = plan.timing == Timing::Held(HoldReason::Announced(None));
+    if plan.timing != Timing::Now && !is_to_be_announced {
         return release(holdings);
     }
     // Our apply would be refused: the record belongs to whoever copied it here.
     if holdings.foreign_record {
         return Intent::DropForeignRecord;
+    }
+    if is_to_be_announced {
+        return announce(plan, holdings, now);
     }
     let mut values = held(holdings);
     values.retain(|target, _| !plan.leaving.contains(target));
@@ -111,6 +116,14 @@ fn restart(deployment: &FlinkDeployment, change: &str, now: Timestamp) -> Restar
     Restart { change: change.to_owned(), generation, at: Some(now), withdrawal: false }
 }
 
+/// Says in the record that the restart for this plan is to come, which costs nothing by itself.
+fn announce(plan: &Plan, holdings: &Holdings, now: Timestamp) -> Intent {
+    let now = to_second(now);
+    let mut record = holdings.filled.clone().unwrap_or_else(|| Filled::new(String::new(), now, BTreeMap::new()));
+    record.announced = Some(Box::new(Announced { plan: plan.hash.clone(), at: now }));
+    only_record(holdings, Some(record))
+}
+
 /// Values that another manager owns as well stay when we let go of them; letting go at once spares that
 /// manager a conflict with us and costs nothing.
 fn release(holdings: &Holdings) -> Intent {
@@ -119,24 +132,30 @@ fn release(holdings: &Holdings) -> Intent {
     }
     // The record stays word for word, since its change was told already; a restart that is not over and an
     // approval that is used up outlive the values they were for.
-    let mut record = holdings
-        .filled
-        .clone()
-        .filter(|filled| !holdings.ours.is_empty() || filled.restart.is_some() || filled.approval_used.is_some());
+    let mut record = holdings.filled.clone().filter(|filled| {
+        !holdings.ours.is_empty()
+            || filled.restart.is_some()
+            || filled.approval_used.is_some()
+            || filled.announced.is_some()
+    });
     if let Some(record) = &mut record {
         record.quarantine.clone_from(&holdings.quarantine);
     }
-    let quarantined = record.as_ref().and_then(|filled| Some(filled.quarantine.as_ref()?.plan.clone()));
-    Intent::Patch(Box::new(Change { values: held(holdings), record, quarantined, restarts: false, withdraws: false }))
+    only_record(holdings, record)
 }
 
 /// Notes that we leave the job to this manager, whatever time passes and whoever leads.
 fn leave_to(holdings: &Holdings, manager: &str) -> Intent {
     let Some(mut record) = holdings.filled.clone() else { return Intent::Nothing };
     record.left_to = Some(manager.to_owned());
-    let quarantined = holdings.quarantine.as_ref().map(|quarantine| quarantine.plan.clone());
+    only_record(holdings, Some(record))
+}
+
+/// A write that changes no value of ours.
+fn only_record(holdings: &Holdings, record: Option<Filled>) -> Intent {
+    let quarantined = record.as_ref().and(holdings.quarantine.as_ref()).map(|quarantine| quarantine.plan.clone());
     let values = held(holdings);
-    Intent::Patch(Box::new(Change { values, record: Some(record), quarantined, restarts: false, withdraws: false }))
+    Intent::Patch(Box::new(Change { values, record, quarantined, restarts: false, withdraws: false }))
 }
 
 /// What our manager keeps in place: our own values, and those that a user has pinned, which an apply without
@@ -333,6 +352,28 @@ mod tests {
         let holdings = Holdings { foreign_record: true, ..Holdings::default() };
         assert_eq!(decided(&holdings, |_| {}), Intent::DropForeignRecord);
         assert_eq!(decided(&holdings, |plan| plan.timing = Timing::Nothing), Intent::Nothing);
+    }
+
+    #[test]
+    fn an_announcement_changes_nothing_but_the_record() {
+        let ours = Target::option("ours");
+        let before = Filled { approval_used: Some("now".into()), ..Filled::new("old".into(), now(), BTreeMap::new()) };
+        let holdings = Holdings {
+            filled: Some(before.clone()),
+            ours: BTreeMap::from([(ours.clone(), "1".into())]),
+            ..Holdings::default()
+        };
+        let held = |plan: &mut Plan| plan.timing = Timing::Held(HoldReason::Announced(None));
+        let Change { values, record, restarts } = change(decided(&holdings, held));
+        let record = record.unwrap();
+        assert!(values == holdings.ours && !restarts);
+        assert_eq!(record.announced.as_ref().unwrap().at.to_string(), "2026-01-02T03:04:06Z");
+        assert_eq!(Filled { announced: None, ..record }, before);
+        let announced = |plan: &mut Plan| plan.timing = Timing::Held(HoldReason::Announced(Some(now())));
+        assert_eq!(decided(&holdings, announced), Intent::Nothing);
+        let copied = Holdings { foreign_record: true, ..Holdings::default() };
+        assert_eq!(decided(&copied, held), Intent::DropForeignRecord);
+        assert_eq!(change(decided(&Holdings::default(), held)).record.unwrap().change, "", "nothing is filled yet");
     }
 
     #[test]

@@ -30,7 +30,7 @@ use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::operator_config::Known;
 use crate::report::{self, ReportSink};
-use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Watchdog, before_restart};
+use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Waiting, Watchdog, before_restart};
 use apply::{Applied, apply};
 use decide::{Intent, decide};
 use gather::{Gathered, gather};
@@ -109,6 +109,7 @@ pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) 
     let look = match look(&context, &deployment, &gathered, now).await {
         Ok(look) => look,
         Err(error) => {
+            context.slot.leave(deployment.uid());
             report::invalid(&context, &deployment, &error.to_string(), now);
             context.metrics.reconciled(Outcome::InvalidResource.into());
             return Ok(Action::requeue(WHILE_HELD));
@@ -134,6 +135,16 @@ pub(crate) struct Look {
     pub(crate) quiet_until: Option<Timestamp>,
     /// What has come of the last restart that we caused.
     pub(crate) verification: Verification,
+    /// When somebody else last changed the job.
+    changed: Option<Timestamp>,
+}
+
+impl Look {
+    /// Since when the job waits for its restart, by what stands on the object, so that another replica comes to the same.
+    fn waiting_since(&self, now: Timestamp) -> Timestamp {
+        let announced = self.holdings.filled.as_ref().and_then(|filled| filled.announced_at(&self.plan.hash));
+        announced.or(self.changed).unwrap_or(now)
+    }
 }
 
 async fn look(
@@ -148,6 +159,7 @@ async fn look(
     situation.layers_unreadable.clone_from(&gathered.layers_unreadable);
     let quiet_until = situation.changed.map_or(Timestamp::MAX, |changed| policy.rollout.quiet_until(changed));
     situation.quiet_until = Some(quiet_until).filter(|until| now < *until);
+    situation.now = Some(now);
     let holdings = Holdings::of(deployment);
     let no_annotations = std::collections::BTreeMap::new();
     let annotations = deployment.metadata.annotations.as_ref().unwrap_or(&no_annotations);
@@ -155,7 +167,8 @@ async fn look(
     let verification = verify(context, deployment, &subject, &situation, &holdings, now).await; // may ask the JobManager
     situation.evidence = verification.evidence();
     let plan = plan(&subject, &situation, &holdings, &obedience, policy);
-    Ok(Look { holdings, obedience, plan, quiet_until: situation.quiet_until, verification })
+    let (quiet_until, changed) = (situation.quiet_until, situation.changed);
+    Ok(Look { holdings, obedience, plan, quiet_until, verification, changed })
 }
 
 /// Decides and writes. A restart first takes a slot of the cluster's, and is held when other jobs have them all.
@@ -168,19 +181,23 @@ async fn carry_out(
     let is_off = look.obedience.mode(context.policy.mode) <= Mode::Advise;
     let is_left_alone = look.obedience.opt_out == OptOut::All || deployment.metadata.deletion_timestamp.is_some();
     if context.dry_run || is_off || is_left_alone {
+        context.slot.leave(deployment.uid());
         return Ok((look, None));
     }
     let intent = decide(deployment, &look.plan, &look.holdings, &look.obedience, now);
     let slot = match &intent {
         Intent::Patch(change) if change.withdraws => Some(context.slot.again().await),
-        Intent::Patch(change) if change.restarts => match slot(context, deployment, &look.plan, now).await {
+        Intent::Patch(change) if change.restarts => match slot(context, deployment, &look, now).await {
             Ok(slot) => Some(slot),
             Err(reason) => {
                 look.plan.timing = Timing::Held(reason);
                 return Ok((look, None));
             }
         },
-        Intent::Nothing | Intent::DropForeignRecord | Intent::Patch(_) => None,
+        Intent::Nothing | Intent::DropForeignRecord | Intent::Patch(_) => {
+            context.slot.leave(deployment.uid());
+            None
+        }
     };
     let started = Instant::now();
     let written = apply(&context.client, &context.fence, deployment, &intent).await;
@@ -210,10 +227,11 @@ async fn carry_out(
 async fn slot<'a>(
     context: &'a Context,
     deployment: &FlinkDeployment,
-    plan: &Plan,
+    look: &Look,
     now: Timestamp,
 ) -> Result<SlotGuard<'a>, HoldReason> {
-    let take = || context.slot.take(&context.jobs, deployment.uid(), &context.policy, now);
+    let waiting = Waiting { uid: deployment.uid(), since: look.waiting_since(now) };
+    let take = || context.slot.take(&context.jobs, waiting, &context.policy, now);
     let slot = take().await?;
     let has_job = deployment.spec.as_result().is_ok_and(|spec| spec.job.is_some());
     if !(context.policy.rollout.savepoint_first && has_job) {
@@ -221,7 +239,7 @@ async fn slot<'a>(
     }
     // Others need not wait while we ask.
     drop(slot);
-    before_restart(&context.client, &context.fence, deployment, &plan.hash, now).await?;
+    before_restart(&context.client, &context.fence, deployment, &look.plan.hash, now).await?;
     take().await
 }
 
@@ -248,13 +266,13 @@ fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Durati
     };
     let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).ok();
     let expiry = look.obedience.expires.and_then(until);
-    let budget = match &look.plan.timing {
-        Timing::Held(HoldReason::HourlyBudget(free_at) | HoldReason::RolloutHalted(free_at)) => until(*free_at),
-        Timing::Now | Timing::NextDeploy | Timing::Nothing | Timing::Held(_) => None,
+    let hold = match &look.plan.timing {
+        Timing::Held(reason) => reason.until().and_then(until),
+        Timing::Now | Timing::NextDeploy | Timing::Nothing => None,
     };
     let watched = look.verification.again;
     let quiet = look.quiet_until.and_then(until);
-    let soonest = expiry.into_iter().chain(quiet).chain(budget).chain(watched).min();
+    let soonest = expiry.into_iter().chain(quiet).chain(hold).chain(watched).min();
     let at_most = soonest.unwrap_or(RESYNC * 2);
     usual.mul_f64(jitter).min(at_most)
 }

@@ -199,10 +199,7 @@ fn hold(plan: &Plan, quiet_until: Option<Timestamp>) -> Option<HoldReport> {
         Timing::NextDeploy if plan.is_pressing() => &HoldReason::NextDeploy,
         Timing::NextDeploy | Timing::Now | Timing::Nothing => return None,
     };
-    let next_retry = match reason {
-        HoldReason::HourlyBudget(free_at) | HoldReason::RolloutHalted(free_at) => Some(*free_at),
-        reason => quiet_until.filter(|_| *reason == HoldReason::Quiet),
-    };
+    let next_retry = reason.until().or_else(|| quiet_until.filter(|_| *reason == HoldReason::Quiet));
     Some(HoldReport { reason: reason.label().to_owned(), message: bounded(reason.to_string()), next_retry })
 }
 

@@ -37,6 +37,10 @@ pub(crate) fn report(
         Timing::NextDeploy | Timing::Now | Timing::Nothing => None,
     };
     context.metrics.standing(deployment.uid(), &look.plan.findings, hold);
+    if let (Some(applied), Timing::Held(_)) = (applied, &look.plan.timing) {
+        tracing::debug!(resource_version = applied.object().metadata.resource_version, "announced");
+        return Outcome::Held;
+    }
     if let Some(applied) = applied {
         for rule in look.plan.fills.values().map(|fill| fill.rule).collect::<std::collections::BTreeSet<_>>() {
             context.metrics.remediated(rule);

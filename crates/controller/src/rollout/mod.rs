@@ -2,10 +2,12 @@
 
 mod checkpoints;
 mod liveness;
+mod queue;
 mod savepoint;
 mod watchdog;
 
 pub use checkpoints::{CheckpointWatch, Checkpoints};
+pub use queue::Waiting;
 pub use savepoint::before_restart;
 pub use watchdog::{Watchdog, Watching};
 
@@ -40,6 +42,8 @@ struct Written {
 pub struct RestartSlot {
     /// Restarts that we wrote and the cache may not show yet: uid to the generation that the write gave.
     written: Mutex<HashMap<String, Written>>,
+    /// Jobs that wait for their turn.
+    queue: queue::Queue,
 }
 
 /// The slot, held while the restart is written.
@@ -67,16 +71,38 @@ impl RestartSlot {
     }
 
     /// The slot for the job with this uid, or why there is none: as many others restart as the policy allows at a time,
-    /// this job does itself, or as many have within an hour. A job may try its own lost write again: its uid and
+    /// this job does itself, or as many have within an hour; or free slots are left only for jobs that have waited longer,
+    /// which take them within seconds. A job may try its own lost write again: its uid and
     /// resourceVersion keep that from landing twice.
     pub async fn take(
         &self,
         jobs: &Jobs,
-        uid: &str,
+        waiting: Waiting<'_>,
+        policy: &Policy,
+        now: Timestamp,
+    ) -> Result<SlotGuard<'_>, HoldReason> {
+        let taken = self.try_take(jobs, waiting, policy, now).await;
+        match &taken {
+            Ok(_) => self.queue.leave(waiting.uid),
+            Err(_) => self.queue.enter(waiting),
+        }
+        taken
+    }
+
+    /// Notes that a job waits for no restart.
+    pub fn leave(&self, uid: &str) {
+        self.queue.leave(uid);
+    }
+
+    async fn try_take(
+        &self,
+        jobs: &Jobs,
+        waiting: Waiting<'_>,
         policy: &Policy,
         now: Timestamp,
     ) -> Result<SlotGuard<'_>, HoldReason> {
         let rollout = &policy.rollout;
+        let uid = waiting.uid;
         let mut written = self.written.lock().await;
         if let Some(until) = halted(jobs, &policy.breaker, now).map(|halted| halted.until) {
             return Err(HoldReason::RolloutHalted(until));
@@ -87,7 +113,9 @@ impl RestartSlot {
         let mut busy = BTreeMap::new();
         let mut unseen = HashSet::new();
         let mut recent = Vec::new();
+        let mut present = HashSet::new();
         for job in jobs.all() {
+            present.insert(job.uid().to_owned());
             if written.get(job.uid()).is_some_and(|written| job.metadata.generation < Some(written.generation)) {
                 unseen.insert(job.uid().to_owned());
             }
@@ -105,14 +133,21 @@ impl RestartSlot {
             busy.entry(other.clone()).or_insert_with(|| format!("the job with uid {other}"));
             recent.extend(now.checked_add(HOUR));
         }
-        let is_full = busy.contains_key(uid) || busy.len() >= usize::from(rollout.max_concurrent.get());
+        let free = usize::from(rollout.max_concurrent.get()).saturating_sub(busy.len());
+        let is_full = busy.contains_key(uid) || free == 0;
+        let mut before = self.queue.before(waiting, &present);
+        before.retain(|other| !busy.contains_key(other));
         if let Some(job) = busy.into_values().next().filter(|_| is_full) {
             return Err(HoldReason::InFlight(job));
         }
         // Once the oldest of the newest that fill the budget no longer counts, there is room.
         recent.sort_unstable_by(|one, other| other.cmp(one));
-        match recent.get(usize::from(rollout.per_hour.get()) - 1) {
-            Some(free_at) => Err(HoldReason::HourlyBudget(*free_at)),
+        if let Some(free_at) = recent.get(usize::from(rollout.per_hour.get()) - 1) {
+            return Err(HoldReason::HourlyBudget(*free_at));
+        }
+        let left = free.min(usize::from(rollout.per_hour.get()).saturating_sub(recent.len()));
+        match before.into_iter().nth(left - 1) {
+            Some(other) => Err(HoldReason::InFlight(format!("the job with uid {other}, which has waited longer"))),
             None => Ok(SlotGuard { written }),
         }
     }
@@ -194,6 +229,10 @@ mod tests {
         "2026-01-02T03:04:05Z".parse().unwrap()
     }
 
+    fn ask(uid: &str) -> Waiting<'_> {
+        Waiting { uid, since: now() }
+    }
+
     fn cache() -> (Jobs, Writer<FlinkDeployment>) {
         let (reader, writer) = store();
         (Jobs::new(vec![reader]), writer)
@@ -204,9 +243,12 @@ mod tests {
         let (jobs, mut cache) = cache();
         let slot = RestartSlot::default();
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
-        assert_eq!(slot.take(&jobs, "b", &one(), now()).await.unwrap_err(), HoldReason::InFlight("n/a".to_owned()));
+        assert_eq!(
+            slot.take(&jobs, ask("b"), &one(), now()).await.unwrap_err(),
+            HoldReason::InFlight("n/a".to_owned())
+        );
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
-        assert!(slot.take(&jobs, "b", &one(), now()).await.is_ok());
+        assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_ok());
     }
 
     #[tokio::test]
@@ -214,14 +256,14 @@ mod tests {
         let (jobs, mut cache) = cache();
         let (slot, two) = (RestartSlot::default(), rollout(&json!({"maxConcurrent": 2})));
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
-        assert!(slot.take(&jobs, "a", &two, now()).await.is_err(), "its own restart is not over");
-        slot.take(&jobs, "b", &two, now()).await.unwrap().written("b", 2);
+        assert!(slot.take(&jobs, ask("a"), &two, now()).await.is_err(), "its own restart is not over");
+        slot.take(&jobs, ask("b"), &two, now()).await.unwrap().written("b", 2);
         let mut unseen = job("b", None, "STABLE");
         unseen.metadata.generation = Some(1);
         cache.apply_watcher_event(&Event::Apply(unseen));
-        assert!(slot.take(&jobs, "c", &two, now()).await.is_err());
+        assert!(slot.take(&jobs, ask("c"), &two, now()).await.is_err());
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
-        assert!(slot.take(&jobs, "c", &two, now()).await.is_ok());
+        assert!(slot.take(&jobs, ask("c"), &two, now()).await.is_ok());
     }
 
     #[tokio::test]
@@ -236,11 +278,11 @@ mod tests {
         };
         cache.apply_watcher_event(&restarted("a", "02:04"));
         cache.apply_watcher_event(&restarted("b", "02:30"));
-        assert!(slot.take(&jobs, "x", &two, now()).await.is_ok(), "the first is an hour old");
+        assert!(slot.take(&jobs, ask("x"), &two, now()).await.is_ok(), "the first is an hour old");
         cache.apply_watcher_event(&restarted("c", "02:50"));
         let free_at = "2026-01-02T03:30:05Z".parse().unwrap();
-        assert_eq!(slot.take(&jobs, "x", &two, now()).await.unwrap_err(), HoldReason::HourlyBudget(free_at));
-        assert!(slot.take(&jobs, "x", &two, free_at).await.is_ok());
+        assert_eq!(slot.take(&jobs, ask("x"), &two, now()).await.unwrap_err(), HoldReason::HourlyBudget(free_at));
+        assert!(slot.take(&jobs, ask("x"), &two, free_at).await.is_ok());
     }
 
     #[tokio::test]
@@ -250,10 +292,10 @@ mod tests {
         let mut before = job("a", None, "STABLE");
         before.metadata.generation = Some(1);
         cache.apply_watcher_event(&Event::Apply(before));
-        slot.take(&jobs, "b", &one(), now()).await.unwrap().written("a", 2);
-        assert!(slot.take(&jobs, "b", &one(), now()).await.is_err());
+        slot.take(&jobs, ask("b"), &one(), now()).await.unwrap().written("a", 2);
+        assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_err());
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
-        assert!(slot.take(&jobs, "b", &one(), now()).await.is_ok());
+        assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_ok());
     }
 
     #[tokio::test(start_paused = true)]
@@ -263,11 +305,34 @@ mod tests {
         let mut before = job("a", None, "STABLE");
         before.metadata.generation = Some(1);
         cache.apply_watcher_event(&Event::Apply(before));
-        slot.take(&jobs, "b", &one(), now()).await.unwrap().uncertain("a", 2);
-        assert!(slot.take(&jobs, "b", &one(), now()).await.is_err());
-        assert!(slot.take(&jobs, "a", &one(), now()).await.is_ok());
+        slot.take(&jobs, ask("b"), &one(), now()).await.unwrap().uncertain("a", 2);
+        assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_err());
+        assert!(slot.take(&jobs, ask("a"), &one(), now()).await.is_ok());
         tokio::time::advance(UNCERTAIN).await;
-        assert!(slot.take(&jobs, "b", &one(), now()).await.is_ok());
+        assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn who_has_waited_longest_goes_first_and_holds_nobody_up_who_has_room_beside() {
+        let (jobs, mut cache) = cache();
+        let slot = RestartSlot::default();
+        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
+        for uid in ["old", "young", "last"] {
+            cache.apply_watcher_event(&Event::Apply(job(uid, None, "STABLE")));
+        }
+        let since = |uid, minutes| Waiting { uid, since: now() - SignedDuration::from_mins(minutes) };
+        let (old, young, last) = (since("old", 9), since("young", 5), since("last", 1));
+        for waiting in [young, old, last] {
+            assert!(slot.take(&jobs, waiting, &one(), now()).await.is_err());
+        }
+        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
+        assert!(slot.take(&jobs, last, &one(), now()).await.is_err());
+        assert!(slot.take(&jobs, young, &one(), now()).await.is_err());
+        let two = rollout(&json!({"maxConcurrent": 2}));
+        assert!(slot.take(&jobs, last, &two, now()).await.is_err(), "two have waited longer");
+        assert!(slot.take(&jobs, young, &two, now()).await.is_ok(), "there is room for both");
+        assert!(slot.take(&jobs, old, &one(), now()).await.is_ok());
+        assert!(slot.take(&jobs, last, &one(), now()).await.is_ok(), "those before it have had their turn");
     }
 
     #[tokio::test]
@@ -276,8 +341,8 @@ mod tests {
         let slot = RestartSlot::default();
         let restarting = job("a", Some(2), "UPGRADING");
         cache.apply_watcher_event(&Event::Apply(restarting.clone()));
-        assert!(slot.take(&jobs, "b", &one(), now()).await.is_err());
+        assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_err());
         cache.apply_watcher_event(&Event::Delete(restarting));
-        assert!(slot.take(&jobs, "b", &one(), now()).await.is_ok());
+        assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_ok());
     }
 }
