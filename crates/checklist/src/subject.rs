@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flink_api::{
-    FlinkDeployment, FlinkDeploymentSpec, FlinkDeploymentStatus, FlinkSessionJob, Ingress, JobManagerSpec, JobSpec,
-    Parsed, PodTemplate, TaskManagerSpec, UpgradeMode,
+    FlinkDeployment, FlinkDeploymentSpec, FlinkDeploymentStatus, Ingress, JobManagerSpec, JobSpec, Parsed, PodTemplate,
+    TaskManagerSpec, UpgradeMode,
 };
 use flink_conf::options::{CHECKPOINT_INTERVAL, CHECKPOINT_RETENTION, RESTORE_PATH, RUNTIME_MODE};
 use flink_conf::{EffectiveConf, FlattenError, FlinkVersion, Key, Lookup, VersionError, flatten, spelled_twice};
@@ -110,6 +110,12 @@ pub enum SubjectError {
     /// A `flinkConfiguration` that is no map.
     #[error("spec.{0}")]
     Configuration(#[from] FlattenError),
+    /// A session job that names no session cluster.
+    #[error("spec.deploymentName is missing; write the name of its session cluster")]
+    NoDeploymentName,
+    /// The session cluster of a session job is not there.
+    #[error("its session cluster {0} is not there; create that FlinkDeployment in the same namespace")]
+    NoSessionCluster(String),
     /// The session cluster of a session job cannot be judged.
     #[error("its session cluster {name} cannot be judged: {why}")]
     SessionCluster {
@@ -158,7 +164,7 @@ impl Subject {
     /// # Errors
     /// A spec of either that has not the shape of its kind.
     pub fn of_session_job(
-        session_job: &FlinkSessionJob,
+        session_job: &FlinkDeployment,
         session_cluster: &FlinkDeployment,
         platform: &Platform,
     ) -> Result<Self, SubjectError> {
