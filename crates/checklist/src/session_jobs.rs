@@ -19,7 +19,8 @@ impl fmt::Display for SessionJobs {
         let names = match self {
             Self::Unknown => return f.write_str("how many FlinkSessionJobs run on it cannot be told"),
             Self::Known(names) if names.is_empty() => {
-                return f.write_str("no FlinkSessionJob runs on it, though jobs may that were submitted to it otherwise");
+                return f
+                    .write_str("no FlinkSessionJob runs on it, though jobs may that were submitted to it otherwise");
             }
             Self::Known(names) => names,
         };
@@ -43,10 +44,13 @@ mod tests {
 
     #[test]
     fn the_jobs_are_counted_and_named_within_bounds() {
-        let told = |names: &[&str]| SessionJobs::Known(names.iter().map(|name| (*name).to_owned()).collect()).to_string();
+        let told =
+            |names: &[&str]| SessionJobs::Known(names.iter().map(|name| (*name).to_owned()).collect()).to_string();
         assert_eq!(told(&["b", "a"]), "2 FlinkSessionJobs (a, b)");
         assert_eq!(told(&["a"]), "1 FlinkSessionJob (a)");
-        assert!(told(&[]).starts_with("no FlinkSessionJob") && SessionJobs::Unknown.to_string().contains("cannot be told"));
+        assert!(
+            told(&[]).starts_with("no FlinkSessionJob") && SessionJobs::Unknown.to_string().contains("cannot be told")
+        );
         let long: Vec<String> = (0..9).map(|index| format!("{index}{}", "x".repeat(79))).collect();
         let long: Vec<&str> = long.iter().map(String::as_str).collect();
         assert!(told(&long).ends_with("x and 6 more)") && told(&long).starts_with("9 FlinkSessionJobs (0x"));

@@ -127,8 +127,26 @@ pub enum SubjectError {
 }
 
 impl Subject {
-    /// Reads a deployment upon its platform. With [`Subject::of_session_job`] the only reader of raw objects among
-    /// the stages.
+    /// Reads an object of any kind upon its platform, a session job upon its session cluster too. The only reader of raw
+    /// objects among the stages.
+    ///
+    /// # Errors
+    /// A spec that has not the shape of its kind, or a session job whose cluster is not there.
+    pub fn of(
+        object: &FlinkDeployment,
+        session_cluster: Option<&FlinkDeployment>,
+        platform: &Platform,
+    ) -> Result<Self, SubjectError> {
+        if object.kind != flink_api::Kind::SessionJob {
+            return Self::new(object, platform);
+        }
+        let spec = object.spec.as_result().map_err(|why| SubjectError::Spec(why.to_owned()))?;
+        let name = spec.session_cluster.as_ref().ok_or(SubjectError::NoDeploymentName)?;
+        let cluster = session_cluster.ok_or_else(|| SubjectError::NoSessionCluster(name.clone()))?;
+        Self::of_session_job(object, cluster, platform)
+    }
+
+    /// Reads a deployment upon its platform.
     ///
     /// # Errors
     /// A spec that has not the shape of a `FlinkDeployment`.

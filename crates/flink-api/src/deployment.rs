@@ -5,7 +5,9 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{FIELD_MANAGER, FlinkDeploymentStatus, Ingress, JobManagerSpec, Kind, Parsed, PodTemplate, TaskManagerSpec};
+use crate::{
+    FIELD_MANAGER, FlinkDeploymentStatus, Ingress, JobManagerSpec, Kind, Parsed, PodTemplate, TaskManagerSpec,
+};
 
 /// FKO's `FlinkDeployment`: an application cluster with one job, or a session cluster. The other kinds with a job are
 /// looked at in this shape too.

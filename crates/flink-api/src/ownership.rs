@@ -96,14 +96,17 @@ mod tests {
 
     #[test]
     fn owners_are_read_per_field() {
-        let owners = FieldOwners::of(&object(Kind::Deployment, &json!({"managedFields": [
-            {"manager": "flink-remedy", "operation": "Apply", "fieldsV1": {
-                "f:metadata": {"f:annotations": {"f:flink-remedy.dev/filled": {}}},
-                "f:spec": {"f:flinkConfiguration": {"f:a.b": {}, "f:c": {}},
-                           "f:podTemplate": {"f:metadata": {"f:annotations": {"f:prometheus.io/port": {}}}}}}},
-            {"manager": "argocd", "operation": "Apply", "fieldsV1": {"f:spec": {"f:flinkConfiguration": {".": {}, "f:c": {}}}}},
-            {"manager": "flink-remedy", "operation": "Update", "fieldsV1": {"f:spec": {"f:logConfiguration": {"f:x": {}}}}},
-        ]})));
+        let owners = FieldOwners::of(&object(
+            Kind::Deployment,
+            &json!({"managedFields": [
+                {"manager": "flink-remedy", "operation": "Apply", "fieldsV1": {
+                    "f:metadata": {"f:annotations": {"f:flink-remedy.dev/filled": {}}},
+                    "f:spec": {"f:flinkConfiguration": {"f:a.b": {}, "f:c": {}},
+                               "f:podTemplate": {"f:metadata": {"f:annotations": {"f:prometheus.io/port": {}}}}}}},
+                {"manager": "argocd", "operation": "Apply", "fieldsV1": {"f:spec": {"f:flinkConfiguration": {".": {}, "f:c": {}}}}},
+                {"manager": "flink-remedy", "operation": "Update", "fieldsV1": {"f:spec": {"f:logConfiguration": {"f:x": {}}}}},
+            ]}),
+        ));
         assert!(owners.only_ours(&Field::Option("a.b".into())));
         assert!(owners.only_ours(&Field::PodAnnotation("prometheus.io/port".into())));
         assert!(owners.only_ours(&Field::Annotation("flink-remedy.dev/filled".into())));
