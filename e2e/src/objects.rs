@@ -19,6 +19,11 @@ pub fn flink_session_jobs(client: &Client, namespace: &str) -> Api<DynamicObject
     flink(client, namespace, "FlinkSessionJob", "flinksessionjobs")
 }
 
+/// `FlinkBlueGreenDeployments` of a namespace, untyped.
+pub fn flink_blue_green_deployments(client: &Client, namespace: &str) -> Api<DynamicObject> {
+    flink(client, namespace, "FlinkBlueGreenDeployment", "flinkbluegreendeployments")
+}
+
 fn flink(client: &Client, namespace: &str, kind: &str, plural: &str) -> Api<DynamicObject> {
     let kind = GroupVersionKind::gvk("flink.apache.org", "v1beta1", kind);
     let resource = ApiResource::from_gvk_with_plural(&kind, plural);

@@ -208,16 +208,16 @@ mod tests {
     #[test]
     fn the_record_is_read_back() {
         let ours = deployment(&record().to_text(), "flink-remedy");
-        assert_eq!(Filled::of(&ours, &FieldOwners::of(&ours.metadata)), Some(record()));
+        assert_eq!(Filled::of(&ours, &FieldOwners::of(&ours)), Some(record()));
     }
 
     #[test]
     fn a_copied_or_unreadable_record_says_nothing() {
         let copied = deployment(&record().to_text(), "kubectl-client-side-apply");
-        let owners = FieldOwners::of(&copied.metadata);
+        let owners = FieldOwners::of(&copied);
         assert_eq!(Filled::of(&copied, &owners), None);
         assert!(Filled::is_foreign(&copied, &owners));
         let newer = deployment(&record().to_text().replace("\"version\":1", "\"version\":2"), "flink-remedy");
-        assert_eq!(Filled::of(&newer, &FieldOwners::of(&newer.metadata)), None);
+        assert_eq!(Filled::of(&newer, &FieldOwners::of(&newer)), None);
     }
 }

@@ -36,9 +36,9 @@ impl Holdings {
     /// Reads what is ours on this object.
     pub fn of(deployment: &FlinkDeployment) -> Self {
         let Ok(spec) = deployment.spec.as_result() else { return Self::default() };
-        let owners = FieldOwners::of(&deployment.metadata);
+        let owners = FieldOwners::of(deployment);
         let filled = Filled::of(deployment, &owners);
-        let last_applied = last_applied_spec(&deployment.metadata).unwrap_or_default();
+        let last_applied = last_applied_spec(deployment).unwrap_or_default();
         let mut holdings = Self { foreign_record: Filled::is_foreign(deployment, &owners), ..Self::default() };
         for target in owners.ours.iter().filter_map(Target::of_field) {
             let Some(value) = live(spec, &target) else { continue };

@@ -1,11 +1,11 @@
 use std::fmt;
 
-use flink_api::{FlinkDeploymentStatus, Parsed, UpgradeMode};
+use flink_api::{FlinkDeploymentStatus, Kind, Parsed, UpgradeMode};
 use flink_conf::options::HIGH_AVAILABILITY;
 use jiff::Timestamp;
 
 use crate::storage::has_savepoint_directory;
-use crate::{Situation, Subject};
+use crate::{SessionJobs, Situation, Subject};
 
 /// When a change costs nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,6 @@ pub enum HoldReason {
     Deleting,
     /// A `FlinkBlueGreenDeployment` writes it.
     OwnedByBlueGreen,
-    /// A kind that we judge, but do not write.
-    OnlyJudged(&'static str),
     /// FKO's canary.
     Canary,
     /// The status has an unexpected shape.
@@ -69,9 +67,13 @@ pub enum HoldReason {
     /// A restart would start the job empty.
     Stateless,
     /// A restart would take all session jobs down.
-    SessionCluster,
+    SessionCluster(SessionJobs),
+    /// The session cluster of a session job does not run, or is not settled: which, and how it stands.
+    SessionClusterUnsettled(String),
     /// A savepoint upgrade has nowhere to put the savepoint, or only where it is lost with the pods.
     NoSavepointDirectory,
+    /// A blue/green transition takes a savepoint, and the job that runs has nowhere to put it.
+    NoTransitionSavepoint,
     /// A last-state upgrade needs high availability.
     NoHighAvailability,
     /// The policy has paused all restarts.
@@ -139,7 +141,6 @@ impl fmt::Display for HoldReason {
             Self::LayersUnreadable(why) => write!(f, "the Flink operator's own configuration cannot be read ({why}), so a value set there could be overridden; check --operator-config"),
             Self::Deleting => f.write_str("it is being deleted"),
             Self::OwnedByBlueGreen => f.write_str("a FlinkBlueGreenDeployment writes it and would undo the change; the parent's template is the place"),
-            Self::OnlyJudged(kind) => write!(f, "flink-remedy does not write {kind}s by itself; put the values into its manifest, flink-remedy diff prints them"),
             Self::Canary => f.write_str("it is the Flink operator's canary"),
             Self::StatusUnreadable(why) => write!(f, "its status cannot be read ({why}); it is left alone until it can"),
             Self::DeploymentError => f.write_str("the Flink operator reports an error in status.error; resolve it first"),
@@ -152,8 +153,10 @@ impl fmt::Display for HoldReason {
             Self::NotReconciled => f.write_str("the Flink operator has not yet acted on the present spec"),
             Self::SavepointPending => f.write_str("a savepoint is being written; it is looked at again when that is over"),
             Self::Stateless => f.write_str("upgrade mode stateless would start the job empty; set upgradeMode savepoint or last-state, suspend it, or approve the restart by annotation flink-remedy.dev/approve"),
-            Self::SessionCluster => f.write_str("a restart of a session cluster takes every session job down; redeploy it, or approve the restart by annotation flink-remedy.dev/approve"),
+            Self::SessionCluster(jobs) => write!(f, "a restart of a session cluster takes every session job down: {jobs}; redeploy it, or approve the restart by annotation flink-remedy.dev/approve"),
+            Self::SessionClusterUnsettled(cluster) => write!(f, "its session cluster is not settled ({cluster}); it is looked at again when that is over"),
             Self::NoSavepointDirectory => f.write_str("upgrade mode savepoint has no savepoint directory that outlives the pods; set one (see flink-remedy explain CKP004) or suspend the job"),
+            Self::NoTransitionSavepoint => f.write_str("a blue/green transition takes a savepoint in every upgrade mode but stateless, and the job that runs has no savepoint directory that outlives the pods; set one (see flink-remedy explain CKP004) or suspend the job"),
             Self::NoHighAvailability => f.write_str("upgrade mode last-state needs high availability; set it, or suspend the job"),
             Self::Paused => f.write_str("all restarts are paused by the policy (rollout.paused)"),
             Self::Quiet => f.write_str("somebody changed the job less than the policy's rollout.quietPeriod ago; it follows by itself when that is over"),
@@ -188,6 +191,15 @@ pub(crate) fn is_free(situation: &Situation) -> bool {
     matches!(decided(situation), Some(Moment::Free(_)))
 }
 
+/// Why a session cluster is no ground for the restart of a session job, if it is none.
+pub(crate) fn unsettled_cluster(cluster: &Situation) -> Option<String> {
+    match decided(cluster)? {
+        Moment::Free(_) => Some("it does not run".to_owned()),
+        Moment::Blocked(reason) | Moment::NeedsApproval(reason) => Some(reason.to_string()),
+        Moment::Stable => None,
+    }
+}
+
 /// Whether nothing but its own state keeps us from writing it.
 pub(crate) fn is_ours_to_write(situation: &Situation) -> bool {
     untouchable(situation).is_none()
@@ -214,9 +226,21 @@ fn decided(situation: &Situation) -> Option<Moment> {
 
 /// The moment of a job that runs and is settled: what its upgrade mode needs decides.
 fn of_running(situation: &Situation, subject: &Subject, changed: &Subject) -> Moment {
+    if let Some(cluster) = &situation.cluster_unsettled {
+        return Moment::Blocked(HoldReason::SessionClusterUnsettled(cluster.clone()));
+    }
     match situation.upgrade_mode() {
-        None => Moment::NeedsApproval(HoldReason::SessionCluster),
+        None => Moment::NeedsApproval(HoldReason::SessionCluster(situation.session_jobs.clone())),
         Some(UpgradeMode::Stateless) => Moment::NeedsApproval(HoldReason::Stateless),
+        // FKO takes it of the cluster that goes, by the spec that one has, in mode last-state as well
+        // (`BlueGreenUtils.isSavepointRequired`, `BlueGreenDeploymentService.handleSavepoint`).
+        Some(UpgradeMode::Savepoint | UpgradeMode::LastState) if situation.kind == Kind::BlueGreenDeployment => {
+            if has_savepoint_directory(subject) {
+                Moment::Stable
+            } else {
+                Moment::Blocked(HoldReason::NoTransitionSavepoint)
+            }
+        }
         Some(UpgradeMode::Savepoint) if !has_savepoint_directory(changed) => {
             Moment::Blocked(HoldReason::NoSavepointDirectory)
         }
@@ -238,8 +262,6 @@ fn untouchable(situation: &Situation) -> Option<HoldReason> {
         Some(HoldReason::Deleting)
     } else if situation.blue_green {
         Some(HoldReason::OwnedByBlueGreen)
-    } else if let Some(kind) = situation.only_judged {
-        Some(HoldReason::OnlyJudged(kind))
     } else if situation.canary {
         Some(HoldReason::Canary)
     } else {

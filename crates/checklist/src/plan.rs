@@ -228,7 +228,7 @@ fn taking_back(
 pub(crate) fn allowed(moment: Moment, rollout: &Rollout) -> Moment {
     match moment {
         Moment::NeedsApproval(HoldReason::Stateless) if rollout.stateless => Moment::Stable,
-        Moment::NeedsApproval(HoldReason::SessionCluster) if rollout.sessions => Moment::Stable,
+        Moment::NeedsApproval(HoldReason::SessionCluster(_)) if rollout.sessions => Moment::Stable,
         Moment::Free(_) | Moment::Stable | Moment::NeedsApproval(_) | Moment::Blocked(_) => moment,
     }
 }

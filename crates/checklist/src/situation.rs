@@ -1,7 +1,8 @@
-use flink_api::{FlinkDeployment, FlinkDeploymentStatus, FlinkSessionJob, JobSpec, JobState, Parsed, UpgradeMode};
+use flink_api::{FlinkDeployment, FlinkDeploymentStatus, JobSpec, JobState, Kind, Parsed, UpgradeMode};
 use jiff::Timestamp;
 
-use crate::Evidence;
+use crate::moment::unsettled_cluster;
+use crate::{Evidence, SessionJobs};
 
 /// Label of FKO's canary resources, which probe FKO itself.
 const CANARY_LABEL: &str = "flink.apache.org/canary";
@@ -14,8 +15,12 @@ pub struct Situation {
     pub deleting: bool,
     /// Written by a `FlinkBlueGreenDeployment`, which would overwrite us.
     pub blue_green: bool,
-    /// The kind, if it is one that we only judge.
-    pub only_judged: Option<&'static str>,
+    /// The kind of the object.
+    pub kind: Kind,
+    /// The session jobs that would go down with it, where it is a session cluster.
+    pub session_jobs: SessionJobs,
+    /// Of a session job, its session cluster and how that one stands, unless it runs and is settled.
+    pub cluster_unsettled: Option<String>,
     /// FKO's own canary.
     pub canary: bool,
     /// The job that the spec asks for; `None` on a session cluster.
@@ -39,13 +44,15 @@ pub struct Situation {
 }
 
 impl Situation {
-    /// Reads the situation of one deployment.
+    /// Reads the situation of one deployment; [`Situation::on`] adds a session job's cluster.
     pub fn of(deployment: &FlinkDeployment) -> Self {
         let metadata = &deployment.metadata;
         Self {
             deleting: metadata.deletion_timestamp.is_some(),
             blue_green: metadata.owner_references.iter().flatten().any(|owner| owner.kind == BLUE_GREEN_KIND),
-            only_judged: None,
+            kind: deployment.kind,
+            session_jobs: SessionJobs::default(),
+            cluster_unsettled: None,
             canary: metadata.labels.as_ref().is_some_and(|labels| labels.contains_key(CANARY_LABEL)),
             job: deployment.spec.as_result().ok().and_then(|spec| spec.job.clone()),
             generation: metadata.generation,
@@ -59,16 +66,11 @@ impl Situation {
         }
     }
 
-    /// Reads the situation of one session job.
-    pub fn of_session_job(session_job: &FlinkSessionJob) -> Self {
-        Self {
-            deleting: session_job.metadata.deletion_timestamp.is_some(),
-            only_judged: Some("FlinkSessionJob"),
-            job: session_job.spec.as_result().ok().and_then(|spec| spec.job.clone()),
-            generation: session_job.metadata.generation,
-            status: session_job.status.clone(),
-            ..Self::default()
-        }
+    /// The situation of a session job upon its session cluster.
+    #[must_use]
+    pub fn on(self, cluster: &FlinkDeployment) -> Self {
+        let unsettled = unsettled_cluster(&Self::of(cluster));
+        Self { cluster_unsettled: unsettled.map(|why| format!("{}: {why}", cluster.name())), ..self }
     }
 
     /// How FKO would replace the job; `None` on a session cluster.

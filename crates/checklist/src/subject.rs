@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use flink_api::{
-    FlinkDeployment, FlinkDeploymentSpec, FlinkDeploymentStatus, FlinkSessionJob, Ingress, JobManagerSpec, JobSpec,
-    Parsed, PodTemplate, TaskManagerSpec, UpgradeMode,
+    FlinkDeployment, FlinkDeploymentSpec, FlinkDeploymentStatus, Ingress, JobManagerSpec, JobSpec, Parsed, PodTemplate,
+    TaskManagerSpec, UpgradeMode,
 };
 use flink_conf::options::{CHECKPOINT_INTERVAL, CHECKPOINT_RETENTION, RESTORE_PATH, RUNTIME_MODE};
 use flink_conf::{EffectiveConf, FlattenError, FlinkVersion, Key, Lookup, VersionError, flatten, spelled_twice};
@@ -110,6 +110,12 @@ pub enum SubjectError {
     /// A `flinkConfiguration` that is no map.
     #[error("spec.{0}")]
     Configuration(#[from] FlattenError),
+    /// A session job that names no session cluster.
+    #[error("spec.deploymentName is missing; write the name of its session cluster")]
+    NoDeploymentName,
+    /// The session cluster of a session job is not there.
+    #[error("its session cluster {0} is not there; create that FlinkDeployment in the same namespace")]
+    NoSessionCluster(String),
     /// The session cluster of a session job cannot be judged.
     #[error("its session cluster {name} cannot be judged: {why}")]
     SessionCluster {
@@ -121,8 +127,26 @@ pub enum SubjectError {
 }
 
 impl Subject {
-    /// Reads a deployment upon its platform. With [`Subject::of_session_job`] the only reader of raw objects among
-    /// the stages.
+    /// Reads an object of any kind upon its platform, a session job upon its session cluster too. The only reader of raw
+    /// objects among the stages.
+    ///
+    /// # Errors
+    /// A spec that has not the shape of its kind, or a session job whose cluster is not there.
+    pub fn of(
+        object: &FlinkDeployment,
+        session_cluster: Option<&FlinkDeployment>,
+        platform: &Platform,
+    ) -> Result<Self, SubjectError> {
+        if object.kind != flink_api::Kind::SessionJob {
+            return Self::new(object, platform);
+        }
+        let spec = object.spec.as_result().map_err(|why| SubjectError::Spec(why.to_owned()))?;
+        let name = spec.session_cluster.as_ref().ok_or(SubjectError::NoDeploymentName)?;
+        let cluster = session_cluster.ok_or_else(|| SubjectError::NoSessionCluster(name.clone()))?;
+        Self::of_session_job(object, cluster, platform)
+    }
+
+    /// Reads a deployment upon its platform.
     ///
     /// # Errors
     /// A spec that has not the shape of a `FlinkDeployment`.
@@ -158,7 +182,7 @@ impl Subject {
     /// # Errors
     /// A spec of either that has not the shape of its kind.
     pub fn of_session_job(
-        session_job: &FlinkSessionJob,
+        session_job: &FlinkDeployment,
         session_cluster: &FlinkDeployment,
         platform: &Platform,
     ) -> Result<Self, SubjectError> {

@@ -1,11 +1,11 @@
-//! The cache of FlinkDeployments: one store for each watched namespace, or one for the cluster.
+//! The caches of jobs: one store for each kind and watched namespace, or for the cluster.
 
 use std::sync::Arc;
 
-use flink_api::FlinkDeployment;
+use flink_api::{FlinkDeployment, Kind};
 use kube::runtime::reflector::{ObjectRef, Store};
 
-/// Read access to every job that we watch.
+/// Read access to every job that we watch, of all kinds.
 #[derive(Clone, Debug)]
 pub struct Jobs {
     stores: Arc<Vec<Store<FlinkDeployment>>>,
@@ -27,8 +27,55 @@ impl Jobs {
         self.all().filter(move |job| job.namespace() == namespace)
     }
 
-    /// Whether any store has this object.
-    pub fn get(&self, reference: &ObjectRef<FlinkDeployment>) -> Option<Arc<FlinkDeployment>> {
-        self.stores.iter().find_map(|store| store.get(reference))
+    /// The `FlinkDeployment` of this name: names are given once for each kind.
+    pub fn deployment(&self, namespace: &str, name: &str) -> Option<Arc<FlinkDeployment>> {
+        let reference = ObjectRef::new(name).within(namespace);
+        let mut found = self.stores.iter().filter_map(|store| store.get(&reference));
+        found.find(|job| job.kind == Kind::Deployment)
+    }
+
+    /// The session jobs on the session cluster of this name.
+    pub fn session_jobs<'a>(
+        &'a self,
+        namespace: &'a str,
+        cluster: &'a str,
+    ) -> impl Iterator<Item = Arc<FlinkDeployment>> + 'a {
+        self.in_namespace(namespace).filter(move |job| job.session_cluster() == Some(cluster))
+    }
+}
+
+/// `namespace/name`, with the kind before it where it is not the usual one.
+pub(crate) fn shown(job: &FlinkDeployment) -> String {
+    let name = format!("{}/{}", job.namespace(), job.name());
+    match job.kind {
+        Kind::Deployment => name,
+        Kind::BlueGreenDeployment | Kind::SessionJob => format!("{} {name}", job.kind.name()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::reflector::store;
+    use kube::runtime::watcher::Event;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_name_is_told_apart_by_its_kind() {
+        let of = |kind: Kind| {
+            let job = json!({"metadata": {"namespace": "n", "name": "a"}, "spec": {"flinkVersion": kind.name()}});
+            FlinkDeployment { kind, ..serde_json::from_value(job).unwrap() }
+        };
+        let (stores, writers): (Vec<_>, Vec<_>) = Kind::ALL.iter().map(|_| store()).unzip();
+        for (kind, mut writer) in Kind::ALL.iter().rev().zip(writers) {
+            writer.apply_watcher_event(&Event::Apply(of(*kind)));
+        }
+        let jobs = Jobs::new(stores);
+        assert_eq!(jobs.deployment("n", "a").map(|job| job.kind), Some(Kind::Deployment));
+        assert!(jobs.deployment("n", "b").is_none() && jobs.deployment("m", "a").is_none());
+        let mut shown: Vec<String> = jobs.all().map(|job| shown(&job)).collect();
+        shown.sort();
+        assert_eq!(shown, ["FlinkBlueGreenDeployment n/a", "FlinkSessionJob n/a", "n/a"]);
     }
 }

@@ -6,6 +6,7 @@
 mod error;
 pub mod events;
 mod jobs;
+mod kinds;
 pub mod lease;
 mod metrics;
 mod namespaces;
@@ -17,6 +18,7 @@ pub mod rollout;
 mod run;
 mod trouble;
 mod watch;
+mod watched;
 
 pub use error::{Error, GatherError, Retry};
 pub use jobs::Jobs;

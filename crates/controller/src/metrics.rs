@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use checklist::policy::Breaker;
 use checklist::{Evidence, Finding, Verdict};
+use flink_api::{FlinkDeployment, Kind};
 use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -53,7 +54,7 @@ descriptions! {
     RESTART_FAILURES = "restart_failures", "counter", "evidence", "Restarts that a change caused and the job has not come back from, by what showed it";
     WITHDRAWALS = "withdrawals", "counter", "", "Changes taken back because the job had not come back with them";
     ROLLOUT_HALTED = "rollout_halted", "gauge", "", "1 while no job restarts any more, after too many have not come back";
-    RESTART_IN_FLIGHT = "restart_in_flight", "gauge", "namespace, name", "1 while a restart of ours is under way on this job";
+    RESTART_IN_FLIGHT = "restart_in_flight", "gauge", "namespace, name, kind", "1 while a restart of ours is under way on this job; without a kind, a FlinkDeployment";
     EVENTS_EMITTED = "events_emitted", "counter", "reason", "Kubernetes Events posted or found posted, by reason";
     EVENTS_DROPPED = "events_dropped", "counter", "reason", "Kubernetes Events not posted, by reason";
     REPORTS_WRITTEN = "reports_written", "counter", "", "RemediationReports written";
@@ -237,12 +238,17 @@ impl Collector for AtScrape {
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::from(is_halted)).encode(metric)?;
         let in_flight = self.jobs.all().filter(|job| is_in_flight(job));
-        gauges(
-            &mut encoder,
-            &RESTART_IN_FLIGHT,
-            in_flight.map(|job| (vec![("namespace", job.namespace().to_owned()), ("name", job.name().to_owned())], 1)),
-        )
+        gauges(&mut encoder, &RESTART_IN_FLIGHT, in_flight.map(|job| (in_flight_labels(&job), 1)))
     }
+}
+
+/// Alerts join with these; the kind stands there only where names could meet.
+fn in_flight_labels(job: &FlinkDeployment) -> Vec<(&'static str, String)> {
+    let mut labels = vec![("namespace", job.namespace().to_owned()), ("name", job.name().to_owned())];
+    if job.kind != Kind::Deployment {
+        labels.push(("kind", job.kind.name().to_owned()));
+    }
+    labels
 }
 
 fn register(registry: &mut Registry, description: &Description, metric: &(impl Metric + Clone)) {

@@ -4,21 +4,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checklist::Policy;
-use flink_api::FlinkDeployment;
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::store::Writer;
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::{Config as Concurrency, applier};
 use prometheus_client::registry::Registry;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tracing::{error, info};
 
 use crate::events::{Emitter, Said};
 use crate::jobs::Jobs;
+use crate::kinds::Kinds;
 use crate::lease::{Elector, Fence, LeaseConfig, LeaseError};
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
@@ -28,6 +27,7 @@ use crate::reconcile::{Backoff, Context, error_policy, reconcile};
 use crate::report::{self, ReportWriter, Reports};
 use crate::rollout::{CheckpointWatch, RestartSlot, Watchdog};
 use crate::watch::{self as watches, Forget, Queue, enqueue};
+use crate::watched::{Cache, Watched};
 
 /// Longest time that looks in progress and queued Events get when the process is asked to end.
 const GRACE: Duration = Duration::from_secs(20);
@@ -71,8 +71,7 @@ pub struct Controller {
     settings: Settings,
     metrics: Metrics,
     jobs: Jobs,
-    stores: Vec<Store<FlinkDeployment>>,
-    writers: Vec<Writer<FlinkDeployment>>,
+    watched: Vec<Watched>,
     ready: watch::Sender<bool>,
 }
 
@@ -81,9 +80,9 @@ type Parts = JoinSet<Result<(), RunError>>;
 impl Controller {
     /// Prepares the caches; nothing runs yet.
     pub fn new(client: Client, settings: Settings) -> Self {
-        let (stores, writers): (Vec<_>, Vec<_>) = (0..settings.watch_namespaces.len().max(1)).map(|_| store()).unzip();
-        let jobs = Jobs::new(stores.clone());
-        Self { client, settings, metrics: Metrics::default(), jobs, stores, writers, ready: watch::Sender::new(false) }
+        let watched = Watched::all(&scopes(&settings));
+        let jobs = Jobs::new(watched.iter().map(|watched| watched.cache.store.clone()).collect());
+        Self { client, settings, metrics: Metrics::default(), jobs, watched, ready: watch::Sender::new(false) }
     }
 
     /// Puts what is counted into a registry.
@@ -110,7 +109,9 @@ impl Controller {
         let reports = Reports::new(scopes.iter().cloned());
         let (report_writer, report_sink) =
             ReportWriter::new(self.client.clone(), fence.clone(), reports.clone(), self.metrics.clone());
-        let queues: Vec<Queue> = self.stores.iter().map(|_| Queue::default()).collect();
+        let stores: Vec<Cache> = self.watched.iter().map(|watched| watched.cache.clone()).collect();
+        let queues: Vec<Queue> = stores.iter().map(|cache| cache.queue.clone()).collect();
+        let kinds = Watched::optional(&self.watched);
         let backoff = Arc::new(Backoff::default());
         let watchdog = Arc::new(Watchdog::default());
         let gone = Gone {
@@ -119,9 +120,10 @@ impl Controller {
             said: events.said(),
             metrics: self.metrics.clone(),
         };
-        for ((writer, queue), namespace) in self.writers.into_iter().zip(queues.clone()).zip(scopes.clone()) {
-            let watch = watches::jobs(self.client.clone(), namespace, writer, queue, gone.clone());
-            parts.spawn(forever("the watch of FlinkDeployments", watch));
+        for watched in self.watched {
+            let what = watches::what(watched.kind);
+            let (client, jobs) = (self.client.clone(), self.jobs.clone());
+            parts.spawn(forever(what, watched.follow(client, jobs, queues.clone(), gone.clone(), kinds.clone())));
         }
         for scope in scopes {
             let (reports, jobs) = (reports.clone(), self.jobs.clone());
@@ -134,8 +136,13 @@ impl Controller {
         let (known, platform) = watch::channel(None);
         let follow = operator_config::follow(self.client.clone(), self.settings.operator_config.clone(), known);
         parts.spawn(forever("the watch of the Flink operator's configuration", follow));
-        let caches =
-            Caches { stores: self.stores, namespaces: namespaces.clone(), platform: platform.clone(), reports };
+        let caches = Caches {
+            jobs: stores,
+            kinds: kinds.clone(),
+            namespaces: namespaces.clone(),
+            platform: platform.clone(),
+            reports,
+        };
         let context = Arc::new(Context {
             client: self.client.clone(),
             fence: fence.clone(),
@@ -143,6 +150,7 @@ impl Controller {
             platform,
             namespaces: Namespaces::new(namespaces),
             jobs: self.jobs.clone(),
+            kinds,
             slot: RestartSlot::default(),
             watchdog,
             halted: watch::Sender::new(false),
@@ -222,7 +230,8 @@ impl Forget for Gone {
 
 /// What has to be there before the first decision.
 struct Caches {
-    stores: Vec<Store<FlinkDeployment>>,
+    jobs: Vec<Cache>,
+    kinds: Kinds,
     namespaces: Store<PartialObjectMeta<Namespace>>,
     platform: watch::Receiver<Option<Known>>,
     reports: Reports,
@@ -231,13 +240,17 @@ struct Caches {
 impl Caches {
     /// Waits for the first lists. A writer that is gone ends its own part, which ends the process.
     async fn filled(&self) {
-        for store in &self.stores {
-            let _ = store.wait_until_ready().await;
+        self.kinds.looked_for().await;
+        // Those of every kind that there is: what a cluster must have comes first.
+        for cache in &self.jobs {
+            if cache.is_awaited {
+                let _ = cache.store.wait_until_ready().await;
+            }
         }
         let _ = self.namespaces.wait_until_ready().await;
         let _ = self.platform.clone().wait_for(Option::is_some).await;
         self.reports.looked_for().await;
-        info!(jobs = self.stores.iter().map(Store::len).sum::<usize>(), "caches are filled");
+        info!(jobs = self.jobs.iter().map(|cache| cache.store.len()).sum::<usize>(), "caches are filled");
     }
 }
 
@@ -299,8 +312,6 @@ impl Loops {
     fn start(self, caches: Caches) -> Parts {
         let mut work = Parts::new();
         let Self { context, queues, emitter, writer, concurrency, stop } = self;
-        let opened: Vec<_> = queues.iter().map(Queue::open).collect();
-        enqueue(context.jobs.all().map(|job| ObjectRef::from_obj(&*job)), &queues);
         let platform = caches.platform;
         let halted = look_again_on_change(context.halted.subscribe(), context.jobs.clone(), queues.clone());
         let platform = look_again_on_change(platform, context.jobs.clone(), queues);
@@ -314,8 +325,8 @@ impl Loops {
                 () = halted => Err(RunError::Ended("the watch of the breaker")),
             }
         });
-        for (store, queued) in caches.stores.into_iter().zip(opened) {
-            work.spawn(loop_over(store, queued, context.clone(), concurrency, stop.clone()));
+        for cache in caches.jobs {
+            work.spawn(loop_over(cache, context.clone(), concurrency, stop.clone()));
         }
         drop(context);
         work.spawn(emitter.run().map(Ok));
@@ -324,14 +335,17 @@ impl Loops {
     }
 }
 
-/// The loop over one store: it ends when `stop` turns true and the looks in progress are over.
+/// The loop over one cache: it ends when `stop` turns true and the looks in progress are over.
 async fn loop_over(
-    store: Store<FlinkDeployment>,
-    queued: mpsc::UnboundedReceiver<ObjectRef<FlinkDeployment>>,
+    cache: Cache,
     context: Arc<Context>,
     concurrency: u16,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), RunError> {
+    let queued = tokio::select! {
+        queued = cache.open() => queued,
+        _ = stop.wait_for(|stop| *stop) => return Ok(()),
+    };
     let queue = futures::stream::unfold(queued, |mut queued| async { queued.recv().await.map(|job| (job, queued)) });
     let queue = queue.take_until(async move {
         let _ = stop.wait_for(|stop| *stop).await;
@@ -340,7 +354,7 @@ async fn loop_over(
         |job, context| reconcile(job, context).boxed(),
         |job, error, context| error_policy(&job, error, &context),
         context,
-        store,
+        cache.store,
         queue.map(Ok::<_, std::convert::Infallible>),
         Concurrency::default().concurrency(concurrency),
     );

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, OnceLock};
 
-use flink_api::FlinkDeployment;
+use flink_api::{FlinkDeployment, Kind};
 use futures::{Stream, StreamExt, pin_mut};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
@@ -32,7 +32,7 @@ impl Queue {
         receiver
     }
 
-    fn ask(&self, job: ObjectRef<FlinkDeployment>) {
+    pub(crate) fn ask(&self, job: ObjectRef<FlinkDeployment>) {
         if let Some(sender) = self.0.get() {
             // The receiver goes only when the process ends.
             let _ = sender.send(job);
@@ -46,12 +46,80 @@ pub(crate) trait Forget: Send + Sync {
     fn forget(&self, uid: &str);
 }
 
+/// Whom to ask for looks.
+#[derive(Clone, Debug)]
+pub(crate) struct Asks {
+    /// At the jobs of one kind and namespace.
+    pub(crate) queue: Queue,
+    /// At all others.
+    pub(crate) queues: Vec<Queue>,
+    /// Who runs on whom.
+    pub(crate) jobs: Jobs,
+}
+
+/// A job that deserves a look, and who else does with it.
+#[derive(Debug)]
+struct News {
+    job: ObjectRef<FlinkDeployment>,
+    related: Option<Related>,
+}
+
+#[derive(Debug)]
+enum Related {
+    /// The session jobs that run on it.
+    SessionJobs,
+    /// The session cluster that it runs on.
+    Cluster(String),
+}
+
+impl Related {
+    /// A session job is judged upon its cluster, and the cluster is held with its session jobs named.
+    fn of(job: &FlinkDeployment, is_new_or_gone: bool) -> Option<Self> {
+        let is_session_cluster = job.spec.as_result().is_ok_and(|spec| spec.job.is_none());
+        match job.kind {
+            Kind::Deployment if is_session_cluster => Some(Self::SessionJobs),
+            Kind::SessionJob if is_new_or_gone => job.session_cluster().map(str::to_owned).map(Self::Cluster),
+            Kind::Deployment | Kind::SessionJob | Kind::BlueGreenDeployment => None,
+        }
+    }
+}
+
+impl Asks {
+    fn ask(&self, news: News) {
+        let namespace = news.job.namespace.clone().unwrap_or_default();
+        let name = news.job.name.clone();
+        self.queue.ask(news.job);
+        self.ask_related(&namespace, &name, news.related);
+    }
+
+    fn ask_related(&self, namespace: &str, name: &str, related: Option<Related>) {
+        match related {
+            Some(Related::SessionJobs) => {
+                enqueue(self.jobs.session_jobs(namespace, name).map(|job| ObjectRef::from_obj(&*job)), &self.queues);
+            }
+            Some(Related::Cluster(cluster)) => {
+                enqueue(std::iter::once(ObjectRef::new(&cluster).within(namespace)), &self.queues);
+            }
+            None => {}
+        }
+    }
+}
+
+/// What the watch of a kind is called when it ends.
+pub(crate) fn what(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Deployment => "the watch of FlinkDeployments",
+        Kind::SessionJob => "the watch of FlinkSessionJobs",
+        Kind::BlueGreenDeployment => "the watch of FlinkBlueGreenDeployments",
+    }
+}
+
 /// Follows the jobs of one namespace, or of the cluster, and queues those that changed in a way that matters.
 pub(crate) async fn jobs(
     client: Client,
     namespace: Option<String>,
     writer: Writer<FlinkDeployment>,
-    queue: Queue,
+    asks: Asks,
     forget: impl Forget,
 ) {
     let api: Api<FlinkDeployment> = match &namespace {
@@ -59,50 +127,70 @@ pub(crate) async fn jobs(
         None => Api::all(client),
     };
     let events = patient(watcher(api, Config::default())).reflect(writer);
-    follow(events, &queue, &forget).await;
+    follow(events, &asks, &forget).await;
 }
 
 async fn follow(
     events: impl Stream<Item = watcher::Result<Event<FlinkDeployment>>>,
-    queue: &Queue,
+    asks: &Asks,
     forget: &impl Forget,
 ) {
     pin_mut!(events);
-    let mut digests: HashMap<String, u64> = HashMap::new();
-    let mut listed: HashSet<String> = HashSet::new();
-    // A store shows a new list only when it is whole: a look before that would miss the job, or see it as it was.
-    let mut waiting = Vec::new();
+    let mut seen = Seen::default();
     while let Some(event) = events.next().await {
         match event {
-            Ok(Event::Init) => listed.clear(),
-            Ok(Event::InitApply(job)) => {
-                listed.insert(job.uid().to_owned());
-                waiting.extend(news(&job, &mut digests));
+            Ok(event) => seen.event(event, asks, forget),
+            Err(error) => complain("flinkdeployments.flink.apache.org", &error),
+        }
+    }
+}
+
+/// What a watch has shown so far.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    digests: HashMap<String, u64>,
+    listed: HashSet<String>,
+    /// A store shows a new list only when it is whole: a look before that would miss the job, or see it as it was.
+    waiting: Vec<News>,
+}
+
+impl Seen {
+    /// Takes an event in that the store shows already, and asks for the looks that it deserves.
+    pub(crate) fn event(&mut self, event: Event<FlinkDeployment>, asks: &Asks, forget: &impl Forget) {
+        match event {
+            Event::Init => self.listed.clear(),
+            Event::InitApply(job) => {
+                self.listed.insert(job.uid().to_owned());
+                let news = self.news(&job);
+                self.waiting.extend(news);
             }
-            Ok(Event::InitDone) => {
-                digests.retain(|uid, _| {
+            Event::InitDone => {
+                let listed = &self.listed;
+                self.digests.retain(|uid, _| {
                     let there = listed.contains(uid);
                     if !there {
                         forget.forget(uid);
                     }
                     there
                 });
-                waiting.drain(..).for_each(|job| queue.ask(job));
+                self.waiting.drain(..).for_each(|news| asks.ask(news));
             }
-            Ok(Event::Apply(job)) => news(&job, &mut digests).into_iter().for_each(|job| queue.ask(job)),
-            Ok(Event::Delete(job)) => {
-                digests.remove(job.uid());
+            Event::Apply(job) => self.news(&job).into_iter().for_each(|news| asks.ask(news)),
+            Event::Delete(job) => {
+                self.digests.remove(job.uid());
                 forget.forget(job.uid());
+                asks.ask_related(job.namespace(), job.name(), Related::of(&job, true));
             }
-            Err(error) => complain("flinkdeployments.flink.apache.org", &error),
         }
     }
-}
 
-/// The job, if it has changed in a way that matters.
-fn news(job: &FlinkDeployment, digests: &mut HashMap<String, u64>) -> Option<ObjectRef<FlinkDeployment>> {
-    let digest = digest(job);
-    (digests.insert(job.uid().to_owned(), digest) != Some(digest)).then(|| ObjectRef::from_obj(job))
+    /// The job, if it has changed in a way that matters.
+    fn news(&mut self, job: &FlinkDeployment) -> Option<News> {
+        let digest = digest(job);
+        let before = self.digests.insert(job.uid().to_owned(), digest);
+        (before != Some(digest))
+            .then(|| News { job: ObjectRef::from_obj(job), related: Related::of(job, before.is_none()) })
+    }
 }
 
 /// Follows every namespace's annotations and queues the jobs of those that changed.
@@ -170,7 +258,9 @@ fn complain(resource: &str, error: &watcher::Error) {
 
 #[cfg(test)]
 mod tests {
+    use flink_api::Parsed;
     use futures::poll;
+    use kube::runtime::reflector::{Store, store};
     use serde_json::json;
 
     use super::*;
@@ -181,12 +271,43 @@ mod tests {
         fn forget(&self, _: &str) {}
     }
 
+    fn asks(stores: Vec<Store<FlinkDeployment>>) -> Asks {
+        let queue = Queue::default();
+        Asks { queues: vec![queue.clone()], queue, jobs: Jobs::new(stores) }
+    }
+
+    #[tokio::test]
+    async fn a_session_cluster_and_its_session_jobs_are_looked_at_with_each_other() {
+        let read = |kind: Kind, name: &str, generation: i64| {
+            let metadata = json!({"name": name, "namespace": "n", "uid": name, "generation": generation});
+            let mut job: FlinkDeployment = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+            if let (Kind::SessionJob, Parsed::Ok(spec)) = (kind, &mut job.spec) {
+                spec.session_cluster = Some("cluster".to_owned());
+            }
+            FlinkDeployment { kind, ..job }
+        };
+        let (reader, mut writer) = store();
+        writer.apply_watcher_event(&Event::Apply(read(Kind::SessionJob, "job", 1)));
+        let asks = asks(vec![reader]);
+        let mut asked = asks.queue.open();
+        let mut seen = Seen::default();
+        let mut names = |event| {
+            seen.event(event, &asks, &Nobody);
+            std::iter::from_fn(|| asked.try_recv().ok()).map(|job| job.name).collect::<Vec<_>>()
+        };
+        assert_eq!(names(Event::Apply(read(Kind::SessionJob, "job", 1))), ["job", "cluster"]);
+        assert_eq!(names(Event::Apply(read(Kind::SessionJob, "job", 2))), ["job"]);
+        assert_eq!(names(Event::Apply(read(Kind::Deployment, "cluster", 1))), ["cluster", "job"]);
+        assert_eq!(names(Event::Delete(read(Kind::SessionJob, "job", 2))), ["cluster"]);
+        assert_eq!(names(Event::Delete(read(Kind::Deployment, "cluster", 1))), ["job"]);
+    }
+
     #[tokio::test]
     async fn a_listed_job_is_queued_when_the_store_shows_the_list() {
         let (sender, events) = futures::channel::mpsc::unbounded();
-        let queue = Queue::default();
-        let mut asked = queue.open();
-        let mut following = Box::pin(follow(events, &queue, &Nobody));
+        let asks = asks(Vec::new());
+        let mut asked = asks.queue.open();
+        let mut following = Box::pin(follow(events, &asks, &Nobody));
         let job: FlinkDeployment = serde_json::from_value(json!({"metadata": {"name": "a", "uid": "u"}})).unwrap();
         for event in [Event::Init, Event::InitApply(job.clone())] {
             sender.unbounded_send(Ok(event)).unwrap();

@@ -5,11 +5,17 @@ use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{FIELD_MANAGER, FlinkDeploymentStatus, Ingress, JobManagerSpec, Parsed, PodTemplate, TaskManagerSpec};
+use crate::{
+    FIELD_MANAGER, FlinkDeploymentStatus, Ingress, JobManagerSpec, Kind, Parsed, PodTemplate, TaskManagerSpec,
+};
 
-/// FKO's `FlinkDeployment`: an application cluster with one job, or a session cluster.
+/// FKO's `FlinkDeployment`: an application cluster with one job, or a session cluster. The other kinds with a job are
+/// looked at in this shape too.
 #[derive(Clone, Debug, Default, Deserialize)]
 pub struct FlinkDeployment {
+    /// The kind of the object that this is read from.
+    #[serde(skip)]
+    pub kind: Kind,
     /// Name, ownership, annotations.
     #[serde(default)]
     pub metadata: ObjectMeta,
@@ -46,6 +52,9 @@ pub struct FlinkDeploymentSpec {
     pub ingress: Option<Ingress>,
     /// The job of an application cluster; absent on a session cluster.
     pub job: Option<JobSpec>,
+    /// Of a session job, the name of its session cluster.
+    #[serde(skip)]
+    pub session_cluster: Option<String>,
 }
 
 /// `FlinkDeployment.spec.job`.
@@ -100,6 +109,11 @@ impl FlinkDeployment {
     /// The object's name, empty if it has none yet.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
+    }
+
+    /// Of a session job, the name of its session cluster, if it names one.
+    pub fn session_cluster(&self) -> Option<&str> {
+        self.spec.as_result().ok()?.session_cluster.as_deref()
     }
 
     /// The object's namespace, empty if it names none.

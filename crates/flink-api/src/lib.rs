@@ -6,6 +6,7 @@
 
 mod blue_green;
 mod deployment;
+mod kind;
 #[cfg(feature = "kube")]
 mod kube_impl;
 mod ownership;
@@ -18,6 +19,7 @@ mod strict;
 
 pub use blue_green::FlinkBlueGreenDeployment;
 pub use deployment::{FlinkDeployment, FlinkDeploymentSpec, JobSpec, JobState, UpgradeMode};
+pub use kind::Kind;
 pub use ownership::{Field, FieldOwners, last_applied_spec};
 pub use parsed::Parsed;
 pub use process::{

@@ -1,13 +1,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use serde_json::Value;
 
-use crate::FIELD_MANAGER;
+use crate::{FIELD_MANAGER, FlinkDeployment, Kind};
 
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
-/// A field of a `FlinkDeployment` that we may write.
+/// A field that we may write, named as on a `FlinkDeployment`; the template of a `FlinkBlueGreenDeployment` has the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Field {
     /// `spec.flinkConfiguration[key]`, the key flat.
@@ -31,11 +31,11 @@ pub struct FieldOwners {
 
 impl FieldOwners {
     /// Reads the owners of one object.
-    pub fn of(metadata: &ObjectMeta) -> Self {
+    pub fn of(object: &FlinkDeployment) -> Self {
         let mut owners = Self::default();
-        for entry in metadata.managed_fields.iter().flatten() {
+        for entry in object.metadata.managed_fields.iter().flatten() {
             let manager = entry.manager.as_deref().unwrap_or("unknown");
-            for field in fields(entry) {
+            for field in fields(entry, object.kind) {
                 if is_our_apply(entry) {
                     owners.ours.insert(field);
                 } else {
@@ -58,28 +58,29 @@ fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
         && entry.subresource.as_deref().unwrap_or_default().is_empty()
 }
 
-fn fields(entry: &ManagedFieldsEntry) -> Vec<Field> {
+fn fields(entry: &ManagedFieldsEntry, kind: Kind) -> Vec<Field> {
     let Some(root) = entry.fields_v1.as_ref().map(|fields| &fields.0) else { return Vec::new() };
+    let spec = kind.spec().iter().try_fold(root, |node, step| node.get(format!("f:{step}")));
     let mut found = Vec::new();
-    for (path, field) in [
-        (&["f:spec", "f:flinkConfiguration"][..], Field::Option as fn(String) -> Field),
-        (&["f:spec", "f:logConfiguration"], Field::LogFile),
-        (&["f:spec", "f:podTemplate", "f:metadata", "f:annotations"], Field::PodAnnotation),
-        (&["f:metadata", "f:annotations"], Field::Annotation),
+    for (within, path, field) in [
+        (spec, &["f:flinkConfiguration"][..], Field::Option as fn(String) -> Field),
+        (spec, &["f:logConfiguration"], Field::LogFile),
+        (spec, &["f:podTemplate", "f:metadata", "f:annotations"], Field::PodAnnotation),
+        (Some(root), &["f:metadata", "f:annotations"], Field::Annotation),
     ] {
-        let node = path.iter().try_fold(root, |node, step| node.get(step));
-        let names = node.and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys);
+        let node = path.iter().try_fold(within, |node, step| Some(node?.get(step)));
+        let names = node.flatten().and_then(Value::as_object).into_iter().flat_map(serde_json::Map::keys);
         found.extend(names.filter_map(|name| name.strip_prefix("f:")).map(|name| field(name.to_owned())));
     }
     found
 }
 
-/// The `spec` of the manifest that a client-side `kubectl apply` last sent: a user who pins our value that
+/// The part that rules judge of the manifest that a client-side `kubectl apply` last sent: a user who pins our value that
 /// way changes nothing in `managedFields` (tried on Kubernetes 1.36).
-pub fn last_applied_spec(metadata: &ObjectMeta) -> Option<Value> {
-    let text = metadata.annotations.as_ref()?.get(LAST_APPLIED)?;
+pub fn last_applied_spec(object: &FlinkDeployment) -> Option<Value> {
+    let text = object.annotation(LAST_APPLIED)?;
     let mut manifest: Value = serde_json::from_str(text).ok()?;
-    manifest.get_mut("spec").map(Value::take)
+    object.kind.spec().iter().try_fold(&mut manifest, |node, step| node.get_mut(step)).map(Value::take)
 }
 
 #[cfg(test)]
@@ -88,20 +89,24 @@ mod tests {
 
     use super::*;
 
-    fn metadata(value: Value) -> ObjectMeta {
-        serde_json::from_value(value).unwrap()
+    fn object(kind: Kind, metadata: &Value) -> FlinkDeployment {
+        let object: FlinkDeployment = serde_json::from_value(json!({"metadata": metadata})).unwrap();
+        FlinkDeployment { kind, ..object }
     }
 
     #[test]
     fn owners_are_read_per_field() {
-        let owners = FieldOwners::of(&metadata(json!({"managedFields": [
-            {"manager": "flink-remedy", "operation": "Apply", "fieldsV1": {
-                "f:metadata": {"f:annotations": {"f:flink-remedy.dev/filled": {}}},
-                "f:spec": {"f:flinkConfiguration": {"f:a.b": {}, "f:c": {}},
-                           "f:podTemplate": {"f:metadata": {"f:annotations": {"f:prometheus.io/port": {}}}}}}},
-            {"manager": "argocd", "operation": "Apply", "fieldsV1": {"f:spec": {"f:flinkConfiguration": {".": {}, "f:c": {}}}}},
-            {"manager": "flink-remedy", "operation": "Update", "fieldsV1": {"f:spec": {"f:logConfiguration": {"f:x": {}}}}},
-        ]})));
+        let owners = FieldOwners::of(&object(
+            Kind::Deployment,
+            &json!({"managedFields": [
+                {"manager": "flink-remedy", "operation": "Apply", "fieldsV1": {
+                    "f:metadata": {"f:annotations": {"f:flink-remedy.dev/filled": {}}},
+                    "f:spec": {"f:flinkConfiguration": {"f:a.b": {}, "f:c": {}},
+                               "f:podTemplate": {"f:metadata": {"f:annotations": {"f:prometheus.io/port": {}}}}}}},
+                {"manager": "argocd", "operation": "Apply", "fieldsV1": {"f:spec": {"f:flinkConfiguration": {".": {}, "f:c": {}}}}},
+                {"manager": "flink-remedy", "operation": "Update", "fieldsV1": {"f:spec": {"f:logConfiguration": {"f:x": {}}}}},
+            ]}),
+        ));
         assert!(owners.only_ours(&Field::Option("a.b".into())));
         assert!(owners.only_ours(&Field::PodAnnotation("prometheus.io/port".into())));
         assert!(owners.only_ours(&Field::Annotation("flink-remedy.dev/filled".into())));
@@ -112,8 +117,27 @@ mod tests {
     #[test]
     fn the_last_applied_spec_is_found() {
         let manifest = json!({"spec": {"flinkConfiguration": {"a": "1"}}}).to_string();
-        let found = last_applied_spec(&metadata(json!({"annotations": {LAST_APPLIED: manifest}})));
-        assert_eq!(found, Some(json!({"flinkConfiguration": {"a": "1"}})));
-        assert_eq!(last_applied_spec(&metadata(json!({}))), None);
+        let metadata = json!({"annotations": {LAST_APPLIED: manifest}});
+        let spec = Some(json!({"flinkConfiguration": {"a": "1"}}));
+        assert_eq!(last_applied_spec(&object(Kind::Deployment, &metadata)), spec);
+        assert_eq!(last_applied_spec(&object(Kind::SessionJob, &metadata)), spec);
+        assert_eq!(last_applied_spec(&object(Kind::Deployment, &json!({}))), None);
+        assert_eq!(last_applied_spec(&object(Kind::BlueGreenDeployment, &metadata)), None);
+        let manifest = json!({"spec": {"template": {"spec": {"flinkConfiguration": {"a": "1"}}}}}).to_string();
+        let template = json!({"annotations": {LAST_APPLIED: manifest}});
+        assert_eq!(last_applied_spec(&object(Kind::BlueGreenDeployment, &template)), spec);
+    }
+
+    #[test]
+    fn of_a_blue_green_deployment_the_template_counts() {
+        let owners = FieldOwners::of(&object(
+            Kind::BlueGreenDeployment,
+            &json!({"managedFields": [{"manager": "flink-remedy", "operation": "Apply", "fieldsV1": {
+                "f:metadata": {"f:annotations": {"f:flink-remedy.dev/filled": {}}},
+                "f:spec": {"f:flinkConfiguration": {"f:no": {}},
+                           "f:template": {"f:spec": {"f:flinkConfiguration": {"f:a.b": {}}}}}}}]}),
+        ));
+        let ours = [Field::Option("a.b".into()), Field::Annotation("flink-remedy.dev/filled".into())];
+        assert_eq!(owners.ours, BTreeSet::from(ours));
     }
 }

@@ -2,7 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::{FlinkDeploymentStatus, JobSpec, Parsed};
+use crate::{FlinkDeployment, FlinkDeploymentSpec, FlinkDeploymentStatus, JobSpec, Kind, Parsed};
 
 /// FKO's `FlinkSessionJob`: a job on a session cluster that a `FlinkDeployment` of the same namespace describes.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -32,14 +32,19 @@ pub struct FlinkSessionJobSpec {
 }
 
 impl FlinkSessionJob {
-    /// The object's name, empty if it has none yet.
-    pub fn name(&self) -> &str {
-        self.metadata.name.as_deref().unwrap_or_default()
-    }
-
-    /// The object's namespace, empty if it names none.
-    pub fn namespace(&self) -> &str {
-        self.metadata.namespace.as_deref().unwrap_or_default()
+    /// The same in the shape of a deployment: of its spec so much as a session job has.
+    pub fn into_deployment(self) -> FlinkDeployment {
+        let spec = match self.spec {
+            Parsed::Ok(spec) => Parsed::Ok(FlinkDeploymentSpec {
+                session_cluster: spec.deployment_name.filter(|name| !name.is_empty()),
+                flink_configuration: spec.flink_configuration,
+                // A session job is a job, whatever it leaves to defaults.
+                job: Some(spec.job.unwrap_or_default()),
+                ..FlinkDeploymentSpec::default()
+            }),
+            Parsed::Malformed(why) => Parsed::Malformed(why),
+        };
+        FlinkDeployment { kind: Kind::SessionJob, metadata: self.metadata, spec, status: self.status }
     }
 }
 
@@ -58,9 +63,10 @@ mod tests {
             "status": {"lifecycleState": "STABLE"},
         }))
         .unwrap();
+        let job = job.into_deployment();
         let spec = job.spec.as_result().unwrap();
-        assert_eq!((job.namespace(), job.name()), ("shop", "top-sellers"));
-        assert_eq!(spec.deployment_name.as_deref(), Some("analytics"));
+        assert_eq!((job.kind, job.namespace(), job.name()), (Kind::SessionJob, "shop", "top-sellers"));
+        assert_eq!((job.session_cluster(), &spec.flink_configuration), (Some("analytics"), &json!({"a": 1})));
         assert_eq!(spec.job.as_ref().and_then(|job| job.parallelism), Some(4));
         assert!(job.status.unwrap().as_result().is_ok());
     }

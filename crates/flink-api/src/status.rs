@@ -82,13 +82,19 @@ pub struct ReconciledSpec {
 
 impl<'de> Deserialize<'de> for ReconciledSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let generation = serde_json::from_str::<Value>(&text)
+        String::deserialize(deserializer).map(|text| Self::of(&text))
+    }
+}
+
+impl ReconciledSpec {
+    /// Reads what FKO keeps.
+    pub(crate) fn of(text: &str) -> Self {
+        let generation = serde_json::from_str::<Value>(text)
             .ok()
             .and_then(|spec| spec.pointer("/resource_metadata/metadata/generation")?.as_i64());
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
-        Ok(Self { generation, digest: hasher.finish() })
+        Self { generation, digest: hasher.finish() }
     }
 }
 

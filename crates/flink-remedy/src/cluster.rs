@@ -30,8 +30,11 @@ pub(crate) struct Found {
     pub(crate) objects: Vec<Value>,
     /// What else stands around jobs.
     pub(crate) neighbours: Neighbours,
-    /// Session clusters of selected session jobs that are not selected themselves.
-    pub(crate) session_clusters: Vec<Value>,
+    /// Session clusters of selected session jobs, and session jobs of selected session clusters, that are not selected
+    /// themselves.
+    pub(crate) context: Vec<Value>,
+    /// Whether every session job of a selected session cluster is among all these.
+    pub(crate) knows_session_jobs: bool,
     /// What FKO gives to jobs, or why it cannot be read.
     pub(crate) platform: Result<Platform, String>,
     /// What could not be seen, and what that means.
@@ -61,7 +64,8 @@ pub(crate) enum ClusterError {
 }
 
 /// Kinds with jobs in them. Only the first must be there.
-const JOBS: &[&str] = &["FlinkDeployment", "FlinkSessionJob", "FlinkBlueGreenDeployment"];
+const JOBS: &[&str] = &["FlinkDeployment", SESSION_JOB, "FlinkBlueGreenDeployment"];
+const SESSION_JOB: &str = "FlinkSessionJob";
 
 /// A kind of what stands around jobs.
 struct Around {
@@ -113,7 +117,8 @@ impl Reader<'_> {
         let mut found = Found {
             objects: Vec::new(),
             neighbours: Neighbours::default(),
-            session_clusters: Vec::new(),
+            context: Vec::new(),
+            knows_session_jobs: true,
             platform,
             unseen: Vec::new(),
         };
@@ -124,6 +129,7 @@ impl Reader<'_> {
                 Err(error) if is(&error, 404) && rank > 0 => {}
                 Err(error) if is(&error, 404) => return Err(ClusterError::NoFlink),
                 Err(error) if is(&error, 403) && rank > 0 => {
+                    found.knows_session_jobs &= *kind != SESSION_JOB;
                     found.unseen.push(format!("{kind}s cannot be listed ({}): they are not judged", said(&error)));
                 }
                 Err(error) => return Err(ClusterError::List { what: format!("{kind}s"), source: Box::new(error) }),
@@ -133,7 +139,13 @@ impl Reader<'_> {
         let network_policies = self.around(&NETWORK_POLICIES, &mut found.unseen).await;
         let prometheus_rules = self.around(&PROMETHEUS_RULES, &mut found.unseen).await;
         found.neighbours = Neighbours::new(network_policies.as_deref(), prometheus_rules.as_deref());
-        found.session_clusters = self.session_clusters(&found.objects).await?;
+        found.context = self.session_clusters(&found.objects).await?;
+        if self.selection.labels.is_some() && found.knows_session_jobs {
+            match self.list(GROUP, VERSION, SESSION_JOB, None).await {
+                Ok(objects) => found.context.extend(objects),
+                Err(error) => found.knows_session_jobs = is(&error, 404),
+            }
+        }
         Ok(found)
     }
 

@@ -40,12 +40,7 @@ fn rules_of_the_job_look_at_the_session_job_and_rules_of_the_cluster_at_its_clus
         (&finding(job, "MET001")["verdict"], &finding(cluster, "MET001")["verdict"]),
         (&"NotApplicable".into(), &"Gap".into())
     );
-    assert_eq!(job["plan"]["timing"], "Held");
-    assert!(
-        job["plan"]["reason"].as_str().unwrap().contains("does not write FlinkSessionJobs by itself"),
-        "{}",
-        job["plan"]
-    );
+    assert_eq!((&job["plan"]["timing"], &cluster["plan"]["timing"]), (&"Now".into(), &"Now".into()));
 }
 
 #[test]
@@ -79,7 +74,7 @@ fn a_session_job_whose_cluster_is_broken_says_so() {
 fn a_blue_green_deployment_is_judged_through_its_template() {
     let [job] = &jobs(BLUE_GREEN)[..] else { panic!("one job") };
     assert_eq!(finding(job, "CKP003")["fills"]["execution.checkpointing.incremental"], "true");
-    assert!(job["plan"]["reason"].as_str().unwrap().contains("does not write FlinkBlueGreenDeployments by itself"));
+    assert_eq!(job["plan"]["timing"], "Now");
     let ran = check(&["-"], &BLUE_GREEN.replace("v1_20", "flink-1"));
     assert!(
         ran.err

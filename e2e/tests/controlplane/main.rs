@@ -11,6 +11,7 @@ mod endpoints;
 mod events;
 mod fills;
 mod fko;
+mod kinds;
 mod layers;
 mod modes;
 mod moments;

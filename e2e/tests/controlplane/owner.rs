@@ -182,6 +182,8 @@ impl Scene {
             let what = (entry.verb.as_str(), entry.resource.as_str(), entry.subresource.as_str());
             let may = [
                 ("patch", "flinkdeployments", ""),
+                ("patch", "flinksessionjobs", ""),
+                ("patch", "flinkbluegreendeployments", ""),
                 ("create", "events", ""),
                 ("patch", REPORTS, ""),
                 ("create", "leases", ""),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use flink_api::{FIELD_MANAGER, FlinkDeployment};
+use flink_api::{FIELD_MANAGER, FlinkBlueGreenDeployment, FlinkDeployment, FlinkSessionJob, GROUP, Kind};
 use kube::api::{Patch, PatchParams};
 use kube::core::Status;
 use kube::{Api, Client};
@@ -27,8 +27,8 @@ pub enum ApplyError {
         managers: String,
     },
     /// `flinkConfiguration` is no map, so no single key can be owned.
-    #[error("spec.flinkConfiguration is not a map of options; write `key: value` lines below it")]
-    NotAMap,
+    #[error("{0}.flinkConfiguration is not a map of options; write `key: value` lines below it")]
+    NotAMap(String),
     /// The object has changed since it was planned on, or is another object by the same name.
     #[error("the object has changed since it was read: {0}")]
     Stale(String),
@@ -37,9 +37,14 @@ pub enum ApplyError {
     Gone,
     /// A right is missing.
     #[error(
-        "may not patch flinkdeployments.flink.apache.org: {0}; grant the verb patch on that resource to the ServiceAccount (manifests/rbac)"
+        "may not patch {resource}.{GROUP}: {message}; grant the verb patch on that resource to the ServiceAccount (manifests/rbac)"
     )]
-    Forbidden(String),
+    Forbidden {
+        /// The plural of the kind.
+        resource: &'static str,
+        /// The server's words.
+        message: String,
+    },
     /// The server, an admission webhook or a quota said no.
     #[error("refused with status {code}: {message}")]
     Rejected {
@@ -61,11 +66,11 @@ impl ApplyError {
         match self {
             Self::Stale(_) => Retry::Soon,
             Self::Conflict { .. }
-            | Self::Forbidden(_)
+            | Self::Forbidden { .. }
             | Self::Rejected { .. }
             | Self::Unavailable(_)
             | Self::NotLeader(_) => Retry::Backoff,
-            Self::NotAMap | Self::Gone => Retry::OnChange,
+            Self::NotAMap(_) | Self::Gone => Retry::OnChange,
         }
     }
 
@@ -74,10 +79,10 @@ impl ApplyError {
         match self {
             Self::Unavailable(_) | Self::NotLeader(_) => true,
             Self::Conflict { .. }
-            | Self::NotAMap
+            | Self::NotAMap(_)
             | Self::Stale(_)
             | Self::Gone
-            | Self::Forbidden(_)
+            | Self::Forbidden { .. }
             | Self::Rejected { .. } => false,
         }
     }
@@ -124,21 +129,35 @@ async fn send(
     params: &PatchParams,
     patch: &Patch<Value>,
 ) -> Result<Applied, ApplyError> {
-    let api: Api<FlinkDeployment> = Api::namespaced(client.clone(), deployment.namespace());
-    let write = fence.guard(tokio::time::timeout(WRITE_TIMEOUT, api.patch(deployment.name(), params, patch))).await?;
+    let (namespace, name) = (deployment.namespace(), deployment.name());
+    let patched = async {
+        let client = client.clone();
+        match deployment.kind {
+            Kind::Deployment => Api::namespaced(client, namespace).patch(name, params, patch).await,
+            Kind::SessionJob => {
+                let api: Api<FlinkSessionJob> = Api::namespaced(client, namespace);
+                api.patch(name, params, patch).await.map(FlinkSessionJob::into_deployment)
+            }
+            Kind::BlueGreenDeployment => {
+                let api: Api<FlinkBlueGreenDeployment> = Api::namespaced(client, namespace);
+                api.patch(name, params, patch).await.map(FlinkBlueGreenDeployment::into_deployment)
+            }
+        }
+    };
+    let write = fence.guard(tokio::time::timeout(WRITE_TIMEOUT, patched)).await?;
     match write {
         Ok(Ok(object)) => Ok(Applied(object)),
-        Ok(Err(error)) => Err(classify(error)),
+        Ok(Err(error)) => Err(classify(error, deployment.kind)),
         Err(_) => Err(ApplyError::Unavailable(format!("no answer within {} s", WRITE_TIMEOUT.as_secs()))),
     }
 }
 
-fn classify(error: kube::Error) -> ApplyError {
+fn classify(error: kube::Error, kind: Kind) -> ApplyError {
     let kube::Error::Api(status) = error else { return ApplyError::Unavailable(error.to_string()) };
     match status.code {
-        409 => conflict(&status),
+        409 => conflict(&status, kind),
         404 => ApplyError::Gone,
-        403 if is_rbac(&status) => ApplyError::Forbidden(status.message.clone()),
+        403 if is_rbac(&status) => ApplyError::Forbidden { resource: kind.plural(), message: status.message.clone() },
         429 | 500..=599 => ApplyError::Unavailable(status.message.clone()),
         code => ApplyError::Rejected { code, message: status.message.clone() },
     }
@@ -149,14 +168,15 @@ fn is_rbac(status: &Status) -> bool {
     status.message.contains(" cannot patch resource ")
 }
 
-fn conflict(status: &Status) -> ApplyError {
+fn conflict(status: &Status, kind: Kind) -> ApplyError {
     let causes = status.details.iter().flat_map(|details| &details.causes);
     let owned: Vec<_> = causes.filter(|cause| cause.reason == "FieldManagerConflict").collect();
     if owned.is_empty() {
         return ApplyError::Stale(status.message.clone());
     }
-    if owned.iter().any(|cause| cause.field == ".spec.flinkConfiguration") {
-        return ApplyError::NotAMap;
+    let spec = kind.spec().join(".");
+    if owned.iter().any(|cause| cause.field == format!(".{spec}.flinkConfiguration")) {
+        return ApplyError::NotAMap(spec);
     }
     let joined = |mut parts: Vec<&str>| {
         parts.sort_unstable();

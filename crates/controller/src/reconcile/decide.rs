@@ -229,7 +229,7 @@ impl Change {
             }
         }
         if spec.as_object().is_some_and(|spec| !spec.is_empty()) {
-            body["spec"] = spec;
+            *deployment.kind.spec().iter().fold(&mut body, |node, step| &mut node[*step]) = spec;
         }
         body
     }
@@ -238,7 +238,7 @@ impl Change {
 fn identity(deployment: &FlinkDeployment) -> Value {
     json!({
         "apiVersion": format!("{GROUP}/{VERSION}"),
-        "kind": "FlinkDeployment",
+        "kind": deployment.kind.name(),
         "metadata": {
             "name": deployment.name(),
             "namespace": deployment.namespace(),

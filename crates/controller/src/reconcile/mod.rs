@@ -14,9 +14,9 @@ pub use backoff::Backoff;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use checklist::{HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Situation, Subject, Timing, plan};
+use checklist::{HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Situation, Subject, SubjectError, Timing, plan};
 use flink_api::FlinkDeployment;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
 use kube::runtime::controller::Action;
@@ -25,6 +25,7 @@ use tracing::{debug, info, warn};
 use crate::error::{Error, Retry};
 use crate::events::EventSink;
 use crate::jobs::Jobs;
+use crate::kinds::Kinds;
 use crate::lease::Fence;
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
@@ -43,6 +44,8 @@ const WHILE_HELD: Duration = Duration::from_mins(10);
 /// While something keeps a restart from being made that nobody tells us the end of.
 const WHILE_BLOCKED: Duration = Duration::from_mins(1);
 const WHILE_IN_FLIGHT: Duration = Duration::from_secs(5);
+/// For how long an object is new.
+const NEW: SignedDuration = SignedDuration::from_mins(1);
 /// While so many reports wait to be written that this one found no room.
 const WHILE_REPORTS_WAIT: Duration = Duration::from_secs(5);
 
@@ -60,6 +63,8 @@ pub struct Context {
     pub namespaces: Namespaces,
     /// Every job.
     pub jobs: Jobs,
+    /// Which kinds of them are seen.
+    pub(crate) kinds: Kinds,
     /// So many restarts at a time.
     pub slot: RestartSlot,
     /// What was seen of restarts that are watched.
@@ -108,6 +113,10 @@ pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) 
     let started = Instant::now();
     let look = match look(&context, &deployment, &gathered, now).await {
         Ok(look) => look,
+        Err(SubjectError::NoSessionCluster(_)) if is_new(&deployment, now) => {
+            context.metrics.reconciled(Outcome::Waiting.into());
+            return Ok(Action::requeue(WHILE_IN_FLIGHT));
+        }
         Err(error) => {
             context.slot.leave(deployment.uid());
             report::invalid(&context, &deployment, &error.to_string(), now);
@@ -124,6 +133,12 @@ pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) 
     context.metrics.reconciled(outcome.into());
     let next = next_look(&look, outcome, deployment.uid(), now);
     Ok(Action::requeue(if remembered { next } else { next.min(WHILE_REPORTS_WAIT) }))
+}
+
+/// Whether what it refers to may only just be on its way: manifests bring both in any order.
+fn is_new(deployment: &FlinkDeployment, now: Timestamp) -> bool {
+    let created = deployment.metadata.creation_timestamp.as_ref();
+    created.is_some_and(|created| now.duration_since(created.0) < NEW)
 }
 
 /// Everything that the pure stages know of one job.
@@ -152,10 +167,15 @@ async fn look(
     deployment: &FlinkDeployment,
     gathered: &Gathered,
     now: Timestamp,
-) -> Result<Look, checklist::SubjectError> {
+) -> Result<Look, SubjectError> {
     let policy = &context.policy;
-    let subject = Subject::new(deployment, &gathered.platform)?;
+    let cluster = gathered.session_cluster.as_deref();
+    let subject = Subject::of(deployment, cluster, &gathered.platform)?;
     let mut situation = Situation::of(deployment);
+    if let Some(cluster) = cluster {
+        situation = situation.on(cluster);
+    }
+    situation.session_jobs.clone_from(&gathered.session_jobs);
     situation.layers_unreadable.clone_from(&gathered.layers_unreadable);
     let quiet_until = situation.changed.map_or(Timestamp::MAX, |changed| policy.rollout.quiet_until(changed));
     situation.quiet_until = Some(quiet_until).filter(|until| now < *until);
@@ -280,17 +300,18 @@ fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Durati
 fn log(deployment: &FlinkDeployment, look: &Look, outcome: Outcome) {
     let plan = &look.plan;
     let keys = plan.fills.keys().map(ToString::to_string).collect::<Vec<_>>().join(",");
-    let (namespace, name, outcome) = (deployment.namespace(), deployment.name(), <&str>::from(outcome));
+    let (kind, outcome) = (deployment.kind.name(), <&str>::from(outcome));
+    let (namespace, name) = (deployment.namespace(), deployment.name());
     match &plan.timing {
-        Timing::Nothing => debug!(namespace, name, outcome, "decided"),
+        Timing::Nothing => debug!(kind, namespace, name, outcome, "decided"),
         Timing::Now | Timing::NextDeploy => {
-            info!(namespace, name, outcome, plan = plan.hash, keys, restarts = plan.restarts, "decided");
+            info!(kind, namespace, name, outcome, plan = plan.hash, keys, restarts = plan.restarts, "decided");
         }
         Timing::Held(HoldReason::InFlight(other)) => {
-            debug!(namespace, name, outcome, plan = plan.hash, other, "decided");
+            debug!(kind, namespace, name, outcome, plan = plan.hash, other, "decided");
         }
         Timing::Held(reason) => {
-            info!(namespace, name, outcome, plan = plan.hash, keys, hold = reason.label(), "decided");
+            info!(kind, namespace, name, outcome, plan = plan.hash, keys, hold = reason.label(), "decided");
         }
     }
 }
@@ -309,6 +330,7 @@ pub fn error_policy(deployment: &Arc<FlinkDeployment>, error: &Error, context: &
             return Action::requeue(RESYNC);
         }
     };
-    warn!(namespace = deployment.namespace(), name = deployment.name(), %error, retry_in = ?action, "look failed");
+    let (kind, namespace) = (deployment.kind.name(), deployment.namespace());
+    warn!(kind, namespace, name = deployment.name(), %error, retry_in = ?action, "look failed");
     Action::requeue(action)
 }

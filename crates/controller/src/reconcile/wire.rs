@@ -117,7 +117,7 @@ async fn a_conflict_names_fields_and_managers() {
 async fn a_conflict_about_the_whole_map_is_a_malformed_resource() {
     let causes = json!([{"reason": "FieldManagerConflict", "field": ".spec.flinkConfiguration", "message": "conflict with \"kubectl\""}]);
     let error = error(409, status(409, "Conflict", "Apply failed", &causes)).await;
-    assert!(matches!(error, ApplyError::NotAMap), "{error:?}");
+    assert!(matches!(error, ApplyError::NotAMap(_)), "{error:?}");
     assert_eq!(error.retry(), Retry::OnChange);
 }
 

@@ -14,6 +14,7 @@ use kube::{Api, Client};
 use tracing::warn;
 
 use super::known::{Key, Reports, Scope};
+use super::name;
 use crate::jobs::Jobs;
 use crate::trouble::{advice, answer, patient, with_causes};
 use crate::watch::{Queue, enqueue};
@@ -108,7 +109,7 @@ impl Follower {
     }
 
     fn look_at(&self, (namespace, name): &Key) {
-        enqueue(std::iter::once(ObjectRef::new(name).within(namespace)), &self.queues);
+        enqueue(name::jobs(name).map(|name| ObjectRef::new(name).within(namespace)), &self.queues);
     }
 
     fn look_at_all(&self) {

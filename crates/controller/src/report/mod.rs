@@ -5,6 +5,7 @@ mod content;
 mod follow;
 mod history;
 mod known;
+mod name;
 mod writer;
 
 pub(crate) use follow::follow;
@@ -120,7 +121,10 @@ pub(crate) fn refused(
     now: Timestamp,
 ) {
     match error {
-        ApplyError::Conflict { .. } | ApplyError::NotAMap | ApplyError::Forbidden(_) | ApplyError::Rejected { .. } => {
+        ApplyError::Conflict { .. }
+        | ApplyError::NotAMap(_)
+        | ApplyError::Forbidden { .. }
+        | ApplyError::Rejected { .. } => {
             tell(context, deployment, look, Some((error.into(), &error.to_string())), now);
         }
         ApplyError::Stale(_) | ApplyError::Gone | ApplyError::Unavailable(_) | ApplyError::NotLeader(_) => {}
@@ -165,7 +169,7 @@ fn is_reported(context: &Context, deployment: &FlinkDeployment) -> bool {
 }
 
 fn last_report(context: &Context, deployment: &FlinkDeployment) -> Option<history::Remembered> {
-    let key = (deployment.namespace().to_owned(), deployment.name().to_owned());
+    let key = name::key(deployment);
     context.reports.reports().remembered(&key, deployment.uid(), Instant::now())
 }
 
@@ -193,8 +197,8 @@ pub(crate) fn failed(context: &Context, deployment: &FlinkDeployment, error: &Er
                 "Nothing filled: {error}. To let us fill it, take the field out of that manager's manifest; to keep it, opt out."
             ),
         ),
-        ApplyError::NotAMap => notice(Reason::InvalidResource, format!("Nothing filled: {error}.")),
-        ApplyError::Forbidden(_) | ApplyError::Rejected { .. } => {
+        ApplyError::NotAMap(_) => notice(Reason::InvalidResource, format!("Nothing filled: {error}.")),
+        ApplyError::Forbidden { .. } | ApplyError::Rejected { .. } => {
             notice(Reason::RemediationFailed, format!("Nothing filled: {error}. It is tried again, later each time."))
         }
         ApplyError::Stale(_) | ApplyError::Gone | ApplyError::Unavailable(_) | ApplyError::NotLeader(_) => return,
@@ -209,7 +213,7 @@ fn say(context: &Context, deployment: &FlinkDeployment, notice: Notice) {
 fn reference(deployment: &FlinkDeployment) -> ObjectReference {
     ObjectReference {
         api_version: Some(format!("{GROUP}/{VERSION}")),
-        kind: Some("FlinkDeployment".to_owned()),
+        kind: Some(deployment.kind.name().to_owned()),
         namespace: deployment.metadata.namespace.clone(),
         name: deployment.metadata.name.clone(),
         uid: deployment.metadata.uid.clone(),

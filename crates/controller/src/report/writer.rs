@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use flink_api::{
-    FIELD_MANAGER, FlinkDeployment, GROUP, OWN_GROUP, OWN_VERSION, REPORT_KIND, REPORT_PLURAL, RemediationReport,
+    FIELD_MANAGER, FlinkDeployment, GROUP, Kind, OWN_GROUP, OWN_VERSION, REPORT_KIND, REPORT_PLURAL, RemediationReport,
     ReportContent, VERSION,
 };
 use futures::StreamExt;
@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tracing::{debug, error};
 
 use super::known::{Key, Reports};
+use super::name;
 use crate::lease::Fence;
 use crate::metrics::Metrics;
 use crate::trouble::with_causes;
@@ -36,6 +37,7 @@ const REST: Duration = Duration::from_secs(1);
 #[derive(Clone, Debug)]
 struct Item {
     owner: ObjectMeta,
+    kind: Kind,
     content: ReportContent,
 }
 
@@ -70,7 +72,7 @@ impl ReportSink {
 
     /// Queues a report if it says anything new. False if there was no room: try again soon.
     pub(crate) fn tell(&self, job: &FlinkDeployment, content: ReportContent, now: Timestamp) -> bool {
-        let key = (job.namespace().to_owned(), job.name().to_owned());
+        let key = name::key(job);
         if !self.reports.is_news(&key, job.uid(), &content, now, Instant::now()) {
             return true;
         }
@@ -80,7 +82,7 @@ impl ReportSink {
             uid: job.metadata.uid.clone(),
             ..ObjectMeta::default()
         };
-        let item = Item { owner, content };
+        let item = Item { owner, kind: job.kind, content };
         let mut queued = lock(&self.queued);
         let has_room = queued.waiting.len() < QUEUE || queued.waiting.contains_key(&key);
         // Whoever is busy with this job takes the newest when it is done.
@@ -206,7 +208,7 @@ impl Writing {
         let Ok(_permit) = self.permits.acquire().await else { return Err(Failed::Passing("ending".to_owned())) };
         let resource = ApiResource::erase::<RemediationReport>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &key.0, &resource);
-        let body = Patch::Apply(body(item));
+        let body = Patch::Apply(body(&key.1, item));
         let params = PatchParams::apply(FIELD_MANAGER).force();
         let written = self.fence.guard(tokio::time::timeout(WRITE_TIMEOUT, api.patch_metadata(&key.1, &params, &body)));
         match written.await.map_err(|error| Failed::Passing(error.to_string()))? {
@@ -235,19 +237,18 @@ fn rejected(message: &str) -> String {
 }
 
 /// The report as it is applied.
-fn body(item: &Item) -> Value {
-    let Item { owner, content } = item;
-    let name = owner.name.clone().unwrap_or_default();
+fn body(name: &str, item: &Item) -> Value {
+    let Item { owner, kind, content } = item;
     let job = OwnerReference {
         api_version: format!("{GROUP}/{VERSION}"),
-        kind: "FlinkDeployment".to_owned(),
-        name: name.clone(),
+        kind: kind.name().to_owned(),
+        name: owner.name.clone().unwrap_or_default(),
         uid: owner.uid.clone().unwrap_or_default(),
         ..OwnerReference::default()
     };
     let report = RemediationReport {
         metadata: ObjectMeta {
-            name: Some(name),
+            name: Some(name.to_owned()),
             namespace: owner.namespace.clone(),
             owner_references: Some(vec![job]),
             ..ObjectMeta::default()

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use checklist::policy::Verification;
-use flink_api::{FlinkDeployment, Parsed};
+use flink_api::{FlinkDeployment, Kind, Parsed};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::Request;
 use hyper::body::Bytes;
@@ -50,6 +50,10 @@ impl CheckpointWatch {
     /// What is to be seen of this job's checkpoints since then: in FKO's `FlinkStateSnapshot`s, and at the `JobManager` if
     /// the policy lets us ask it.
     pub async fn since(&self, job: &FlinkDeployment, since: Timestamp, verification: &Verification) -> Checkpoints {
+        // Which of its two clusters to ask does not stand on it.
+        if job.kind == Kind::BlueGreenDeployment {
+            return Checkpoints::Unseen;
+        }
         let mut seen = self.snapshots(job, since).await;
         if verification.ask_job_manager && !matches!(seen, Checkpoints::Completed(_)) {
             seen = match self.job_manager(job, since, &verification.job_manager_address).await {
@@ -67,7 +71,7 @@ impl CheckpointWatch {
     async fn snapshots(&self, job: &FlinkDeployment, since: Timestamp) -> Checkpoints {
         let api = snapshots(&self.client, job.namespace());
         match tokio::time::timeout(TIMEOUT, api.list(&ListParams::default())).await {
-            Ok(Ok(snapshots)) => newest(snapshots.items.iter().map(|snapshot| &snapshot.data), job.name(), since),
+            Ok(Ok(snapshots)) => newest(snapshots.items.iter().map(|snapshot| &snapshot.data), job, since),
             // Without that CRD, or without the right to read it, there is nothing to be seen.
             Ok(Err(_)) | Err(_) => Checkpoints::Unseen,
         }
@@ -81,7 +85,8 @@ impl CheckpointWatch {
     ) -> Result<Checkpoints, CheckpointError> {
         let Some(Parsed::Ok(status)) = &job.status else { return Ok(Checkpoints::NoneYet) };
         let Some(id) = &status.job_status.job_id else { return Ok(Checkpoints::NoneYet) };
-        let base = address.replace("{namespace}", job.namespace()).replace("{name}", job.name());
+        let cluster = job.session_cluster().unwrap_or(job.name());
+        let base = address.replace("{namespace}", job.namespace()).replace("{name}", cluster);
         let request = Request::get(format!("{base}/jobs/{id}/checkpoints")).body(Empty::new())?;
         let body = async {
             let response = self.http.request(request).await?;
@@ -124,12 +129,12 @@ fn completed(statistics: &Value, since: Timestamp) -> Checkpoints {
 }
 
 /// By FKO's snapshots of type checkpoint of this job; a job that never had one shows nothing this way.
-fn newest<'a>(snapshots: impl Iterator<Item = &'a Value>, job: &str, since: Timestamp) -> Checkpoints {
+fn newest<'a>(snapshots: impl Iterator<Item = &'a Value>, job: &FlinkDeployment, since: Timestamp) -> Checkpoints {
     let mut seen = Checkpoints::Unseen;
     for snapshot in snapshots {
         let reference = &snapshot["spec"]["jobReference"];
-        if reference["name"] != job
-            || reference["kind"] != "FlinkDeployment"
+        if reference["name"] != job.name()
+            || reference["kind"] != job.kind.name()
             || !snapshot["spec"]["checkpoint"].is_object()
         {
             continue;
@@ -170,7 +175,8 @@ mod tests {
             json!({"spec": {"jobReference": {"kind": "FlinkDeployment", "name": job}, kind: {}},
                    "status": {"state": state, "triggerTimestamp": format!("2026-01-02T03:{at}:00Z")}})
         };
-        let seen = |snapshot: Value| newest([snapshot].iter(), "j", since());
+        let job: FlinkDeployment = serde_json::from_value(json!({"metadata": {"name": "j"}})).unwrap();
+        let seen = |snapshot: Value| newest([snapshot].iter(), &job, since());
         assert!(matches!(seen(snapshot("checkpoint", "j", "COMPLETED", "05")), Checkpoints::Completed(_)));
         assert_eq!(seen(snapshot("checkpoint", "j", "COMPLETED", "04")), Checkpoints::NoneYet);
         assert_eq!(seen(snapshot("checkpoint", "j", "IN_PROGRESS", "05")), Checkpoints::NoneYet);

@@ -2,7 +2,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, shown};
 use checklist::Situation;
 use flink_api::Parsed;
 
@@ -27,7 +27,7 @@ pub(super) fn silent_operator(jobs: &Jobs, now: Timestamp) -> Option<String> {
         };
         // The one that waits for the shortest time tells the most.
         if waiting.as_ref().is_none_or(|(shortest, _)| *shortest < since) {
-            waiting = Some((since, format!("{}/{}", job.namespace(), job.name())));
+            waiting = Some((since, shown(&job)));
         }
     }
     waiting.filter(|(since, _)| last_written < Some(*since)).map(|(_, job)| job)

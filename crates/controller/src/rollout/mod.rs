@@ -21,7 +21,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, shown};
 
 /// How long a restart counts of which nobody knows whether it was written: far longer than a watch lags.
 const UNCERTAIN: Duration = Duration::from_mins(1);
@@ -122,7 +122,7 @@ impl RestartSlot {
             let Some(record) = record(&job) else { continue };
             let Some(restart) = &record.restart else { continue };
             if is_under_way(&job, &record) {
-                busy.insert(job.uid().to_owned(), format!("{}/{}", job.namespace(), job.name()));
+                busy.insert(job.uid().to_owned(), shown(&job));
             }
             recent.extend(restart.at.and_then(|at| at.checked_add(HOUR).ok()).filter(|free_at| now < *free_at));
         }
@@ -167,7 +167,7 @@ fn is_under_way(job: &FlinkDeployment, record: &Filled) -> bool {
 /// Our record on this job.
 fn record(job: &FlinkDeployment) -> Option<Filled> {
     job.annotation(checklist::annotations::FILLED)?;
-    Filled::of(job, &FieldOwners::of(&job.metadata))
+    Filled::of(job, &FieldOwners::of(job))
 }
 
 /// That no job restarts any more, and why.
@@ -175,7 +175,7 @@ fn record(job: &FlinkDeployment) -> Option<Filled> {
 pub struct Halted {
     /// When that is over by itself.
     pub until: Timestamp,
-    /// The jobs that have not come back, as `namespace/name`.
+    /// The jobs that have not come back, as `namespace/name`, with the kind where it is not the usual one.
     pub jobs: BTreeSet<String>,
 }
 
@@ -185,7 +185,7 @@ pub fn halted(jobs: &Jobs, breaker: &Breaker, now: Timestamp) -> Option<Halted> 
     let failed: BTreeMap<String, Timestamp> = jobs
         .all()
         .filter(|job| job.annotation(checklist::annotations::QUARANTINED).is_some())
-        .filter_map(|job| Some((format!("{}/{}", job.namespace(), job.name()), record(&job)?.quarantine?.at)))
+        .filter_map(|job| Some((shown(&job), record(&job)?.quarantine?.at)))
         .collect();
     let until = breaker.halted_until(failed.values().copied(), now)?;
     Some(Halted { until, jobs: failed.into_keys().collect() })

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
@@ -6,6 +6,7 @@ use checklist::policy::OperatorVersion;
 use checklist::{Mode, Neighbours, Platform, Policy};
 use clap::Args;
 use controller::operator_config::{STOCK_SOURCE, Source};
+use flink_api::Kind;
 use jiff::Timestamp;
 
 use super::judge::{Judge, Judged, Moment};
@@ -13,7 +14,7 @@ use super::platform::{OperatorConfig, OperatorConfigError};
 use super::report::Job;
 use crate::cluster::{self, ClusterError, Selection};
 use crate::harmless;
-use crate::input::{self, Input, InputError, Kind, Node, Object};
+use crate::input::{Input, InputError, Node, Object};
 use crate::policy_file::{self, PolicyFileError};
 
 /// What is judged, and upon what: `check` and `diff` understand the same.
@@ -75,6 +76,8 @@ pub(crate) struct Inputs {
     policy: Policy,
     /// Why FKO's configuration could not be read from the cluster.
     layers_unreadable: Option<String>,
+    /// Whether the input holds every session job of its session clusters.
+    knows_session_jobs: bool,
     now: Timestamp,
 }
 
@@ -133,7 +136,16 @@ impl InputArgs {
             let platform = config.map_or_else(|| Ok(Platform::stock()), |config| config.load())?;
             let input = Input::read(&self.paths, stdin);
             let neighbours = Neighbours::default();
-            return Ok(Inputs { input, platform, neighbours, policy, layers_unreadable: None, now });
+            let layers_unreadable = None;
+            return Ok(Inputs {
+                input,
+                platform,
+                neighbours,
+                policy,
+                layers_unreadable,
+                knows_session_jobs: true,
+                now,
+            });
         }
         let ClusterArgs { namespace, selector, .. } = self.cluster.clone();
         let source = self.operator_config.as_deref().unwrap_or(STOCK_SOURCE);
@@ -151,8 +163,9 @@ impl InputArgs {
             Ok(platform) => (platform, None),
             Err(why) => (Platform::default(), Some(why)),
         };
-        let input = Input::of_cluster(found.objects, found.session_clusters);
-        Ok(Inputs { input, platform, neighbours: found.neighbours, policy, layers_unreadable, now })
+        let input = Input::of_cluster(found.objects, found.context);
+        let (neighbours, knows_session_jobs) = (found.neighbours, found.knows_session_jobs);
+        Ok(Inputs { input, platform, neighbours, policy, layers_unreadable, knows_session_jobs, now })
     }
 }
 
@@ -170,13 +183,19 @@ impl Inputs {
     fn judge_at(&self, moment: Moment) -> Checked<'_> {
         let mut namespaces: BTreeMap<&str, &BTreeMap<String, String>> = BTreeMap::new();
         let mut deployments = BTreeMap::new();
+        let mut session_jobs: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
         for object in self.input.context.iter().chain(&self.input.objects) {
             match object {
                 Object::Namespace { name, annotations } => drop(namespaces.insert(name, annotations)),
-                Object::Job { kind: Kind::Deployment, object: input::Judged::Deployment(deployment), .. } => {
-                    deployments.insert((deployment.namespace(), deployment.name()), &**deployment);
+                Object::Job { object, .. } if object.kind == Kind::Deployment => {
+                    deployments.insert((object.namespace(), object.name()), &**object);
                 }
-                Object::Job { .. } => {}
+                Object::Job { object, .. } => {
+                    let cluster = object.session_cluster().map(|cluster| (object.namespace(), cluster));
+                    if let Some(cluster) = cluster {
+                        session_jobs.entry(cluster).or_default().insert(object.name().to_owned());
+                    }
+                }
             }
         }
         let judge = Judge {
@@ -185,6 +204,7 @@ impl Inputs {
             policy: &self.policy,
             namespaces: &namespaces,
             deployments: &deployments,
+            session_jobs: self.knows_session_jobs.then_some(&session_jobs),
             moment,
             layers_unreadable: self.layers_unreadable.as_deref(),
             now: self.now,
@@ -196,8 +216,8 @@ impl Inputs {
             layers_unreadable: self.layers_unreadable.as_deref(),
         };
         for object in &self.input.objects {
-            if let Object::Job { place, node, kind, object } = object {
-                judge.judge(*kind, object, place, node, &mut checked.judged);
+            if let Object::Job { place, node, object } = object {
+                judge.judge(object, place, node, &mut checked.judged);
                 checked.nodes.resize(checked.judged.jobs.len(), node);
             }
         }

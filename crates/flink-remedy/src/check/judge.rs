@@ -1,15 +1,15 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use checklist::{
-    HoldReason, Holdings, Mode, Neighbours, Obedience, OptOut, Plan, Platform, Policy, Situation, Subject,
+    HoldReason, Holdings, Mode, Neighbours, Obedience, OptOut, Plan, Platform, Policy, SessionJobs, Situation, Subject,
     SubjectError, Verdict, annotations, plan,
 };
-use flink_api::{FlinkDeployment, FlinkSessionJob};
+use flink_api::{FlinkDeployment, Kind};
 use jiff::Timestamp;
 
 use super::preview::Effect;
 use super::report;
-use crate::input::{self, InputError, Kind, Node, Place};
+use crate::input::{InputError, Node, Place};
 
 /// What objects are judged upon.
 pub(super) struct Judge<'a> {
@@ -23,6 +23,8 @@ pub(super) struct Judge<'a> {
     pub(super) namespaces: &'a BTreeMap<&'a str, &'a BTreeMap<String, String>>,
     /// The deployments that the input holds by namespace and name: session jobs run on them.
     pub(super) deployments: &'a BTreeMap<(&'a str, &'a str), &'a FlinkDeployment>,
+    /// The session jobs of each session cluster, by namespace and name; `None` where not all are known.
+    pub(super) session_jobs: Option<&'a BTreeMap<(&'a str, &'a str), BTreeSet<String>>>,
     /// When the plans are made for.
     pub(super) moment: Moment,
     /// Why FKO's layers cannot be read, if they cannot.
@@ -65,7 +67,6 @@ impl Read {
         if moment != Moment::AsItIs {
             self.subject.starts_empty &= moment == Moment::New;
             self.situation.status = None;
-            self.situation.only_judged = None;
         }
         self
     }
@@ -73,10 +74,10 @@ impl Read {
 
 impl Judge<'_> {
     /// Judges one job.
-    pub(super) fn judge(&self, kind: Kind, object: &input::Judged, place: &Place, node: &Node, judged: &mut Judged) {
-        let (namespace, name) = (object.namespace(), object.name());
+    pub(super) fn judge(&self, object: &FlinkDeployment, place: &Place, node: &Node, judged: &mut Judged) {
+        let (kind, namespace, name) = (object.kind, object.namespace(), object.name());
         let full_name = format!("{namespace}/{name}");
-        let Read { mut subject, mut situation, holdings } = match self.read(kind, object) {
+        let Read { mut subject, mut situation, holdings } = match self.read(object) {
             Ok(read) => read.at(self.moment),
             Err((path, problem)) => {
                 let path: Vec<&str> = kind.spec().iter().chain(path).copied().collect();
@@ -86,7 +87,7 @@ impl Judge<'_> {
             }
         };
         let empty = BTreeMap::new();
-        let own = object.metadata().annotations.as_ref().unwrap_or(&empty);
+        let own = object.metadata.annotations.as_ref().unwrap_or(&empty);
         let of_namespace = self.namespaces.get(namespace).copied().unwrap_or(&empty);
         let obedience = Obedience::read(own, of_namespace, self.now);
         for problem in &obedience.problems {
@@ -115,44 +116,19 @@ impl Judge<'_> {
     }
 
     /// What the job is judged by, or the path below its spec and the problem there.
-    fn read(&self, kind: Kind, object: &input::Judged) -> Result<Read, (&'static [&'static str], String)> {
-        match object {
-            input::Judged::Deployment(deployment) => {
-                let subject = Subject::new(deployment, self.platform).map_err(|error| unjudged(&error))?;
-                let situation = Situation::of(deployment);
-                Ok(match kind {
-                    Kind::Deployment => Read { subject, situation, holdings: Holdings::of(deployment) },
-                    Kind::BlueGreenDeployment | Kind::SessionJob => {
-                        let situation = Situation { only_judged: Some(kind.name()), ..situation };
-                        Read { subject, situation, holdings: Holdings::default() }
-                    }
-                })
-            }
-            input::Judged::SessionJob(session_job) => {
-                let cluster = self.session_cluster(session_job)?;
-                let subject = Subject::of_session_job(session_job, cluster, self.platform);
-                let situation = Situation::of_session_job(session_job);
-                Ok(Read {
-                    subject: subject.map_err(|error| unjudged(&error))?,
-                    situation,
-                    holdings: Holdings::default(),
-                })
-            }
+    fn read(&self, object: &FlinkDeployment) -> Result<Read, (&'static [&'static str], String)> {
+        let namespace = object.namespace();
+        let cluster = object.session_cluster().and_then(|name| self.deployments.get(&(namespace, name))).copied();
+        let subject = Subject::of(object, cluster, self.platform).map_err(|error| unjudged(&error))?;
+        let mut situation = Situation::of(object);
+        if let Some(cluster) = cluster {
+            situation = situation.on(cluster);
         }
-    }
-
-    fn session_cluster(&self, job: &FlinkSessionJob) -> Result<&FlinkDeployment, (&'static [&'static str], String)> {
-        let spec = job.spec.as_result().map_err(|why| unjudged(&SubjectError::Spec(why.to_owned())))?;
-        let Some(name) = spec.deployment_name.as_deref().filter(|name| !name.is_empty()) else {
-            return Err((&[], "spec.deploymentName is missing; write the name of its session cluster".to_owned()));
-        };
-        self.deployments.get(&(job.namespace(), name)).copied().ok_or_else(|| {
-            let problem = format!(
-                "its session cluster {name} is not among the input, so nobody knows its Flink version and configuration; \
-                 give the FlinkDeployment {name} as well"
-            );
-            (&["deploymentName"][..], problem)
-        })
+        if let (Kind::Deployment, Some(jobs)) = (object.kind, self.session_jobs) {
+            let jobs = jobs.get(&(namespace, object.name())).cloned();
+            situation.session_jobs = SessionJobs::Known(jobs.unwrap_or_default());
+        }
+        Ok(Read { subject, situation, holdings: Holdings::of(object) })
     }
 
     /// Why the plan has its timing.
@@ -181,12 +157,19 @@ impl Judge<'_> {
 /// Where below the spec of an object that has not the shape of its kind to look, and what is wrong there.
 fn unjudged(error: &SubjectError) -> (&'static [&'static str], String) {
     let path: &[&str] = match error {
-        SubjectError::Spec(_) | SubjectError::NoVersion => &[],
+        SubjectError::Spec(_) | SubjectError::NoVersion | SubjectError::NoDeploymentName => &[],
         SubjectError::Version(_) => &["flinkVersion"],
         SubjectError::Configuration(_) => &["flinkConfiguration"],
-        SubjectError::SessionCluster { .. } => &["deploymentName"],
+        SubjectError::NoSessionCluster(_) | SubjectError::SessionCluster { .. } => &["deploymentName"],
     };
-    (path, error.to_string())
+    let problem = match error {
+        SubjectError::NoSessionCluster(name) => format!(
+            "its session cluster {name} is not among the input, so nobody knows its Flink version and configuration; \
+             give the FlinkDeployment {name} as well"
+        ),
+        _ => error.to_string(),
+    };
+    (path, problem)
 }
 
 /// Every rule's finding. A rule that people opted out of finds nothing; an opt-out that cannot be read hides

@@ -38,7 +38,7 @@ impl Effect {
             checklist::Timing::NextDeploy if plan.is_pressing() => Self::StatefulRestart,
             checklist::Timing::NextDeploy => Self::NextDeploy,
             checklist::Timing::Held(HoldReason::Stateless) => Self::StatelessRestart,
-            checklist::Timing::Held(HoldReason::SessionCluster) => Self::SessionRestart,
+            checklist::Timing::Held(HoldReason::SessionCluster(_)) => Self::SessionRestart,
             // The policy's to allow, and no reason of the job's own.
             checklist::Timing::Held(HoldReason::OperatorVersion(_) | HoldReason::Paused) => Self::StatefulRestart,
             checklist::Timing::Held(_) => Self::Held,

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 pub(crate) use error::{InputError, Place};
 pub(crate) use node::{Content, Node};
-pub(crate) use objects::{Judged, Kind, Object};
+pub(crate) use objects::Object;
 
 use objects::objects;
 use paths::files;

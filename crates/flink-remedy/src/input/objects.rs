@@ -1,8 +1,6 @@
 use std::collections::BTreeMap;
 
-use flink_api::{FlinkBlueGreenDeployment, FlinkDeployment, FlinkSessionJob, GROUP, VERSION};
-use kube::api::ObjectMeta;
-use serde::de::DeserializeOwned;
+use flink_api::{FlinkBlueGreenDeployment, FlinkDeployment, FlinkSessionJob, GROUP, Kind, VERSION};
 use serde_json::Value;
 
 use super::node::{Content, Node};
@@ -10,47 +8,6 @@ use super::{InputError, Place};
 
 /// Where kubectl puts an object that names no namespace.
 const DEFAULT_NAMESPACE: &str = "default";
-
-/// A kind that rules judge.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
-    /// An application cluster or a session cluster.
-    Deployment,
-    /// A template of an application cluster.
-    BlueGreenDeployment,
-    /// A job on a session cluster.
-    SessionJob,
-}
-
-impl Kind {
-    const ALL: &[Self] = &[Self::Deployment, Self::BlueGreenDeployment, Self::SessionJob];
-
-    /// The kind's name in the API.
-    pub(crate) const fn name(self) -> &'static str {
-        match self {
-            Self::Deployment => "FlinkDeployment",
-            Self::BlueGreenDeployment => "FlinkBlueGreenDeployment",
-            Self::SessionJob => "FlinkSessionJob",
-        }
-    }
-
-    /// Where the object keeps what rules judge.
-    pub(crate) const fn spec(self) -> &'static [&'static str] {
-        match self {
-            Self::Deployment | Self::SessionJob => &["spec"],
-            Self::BlueGreenDeployment => &["spec", "template", "spec"],
-        }
-    }
-}
-
-/// An object that rules judge, its namespace never empty.
-#[derive(Debug)]
-pub(crate) enum Judged {
-    /// A deployment, or the one that the template of a `FlinkBlueGreenDeployment` describes.
-    Deployment(Box<FlinkDeployment>),
-    /// A job on a session cluster.
-    SessionJob(Box<FlinkSessionJob>),
-}
 
 /// An object of the input that matters to a check.
 #[derive(Debug)]
@@ -61,10 +18,8 @@ pub(crate) enum Object {
         place: Place,
         /// The object as it stands there.
         node: Node,
-        /// Its kind.
-        kind: Kind,
-        /// The object as rules judge it.
-        object: Judged,
+        /// The object as rules judge it, its namespace never empty.
+        object: Box<FlinkDeployment>,
     },
     /// A Namespace, for its annotations.
     Namespace {
@@ -73,26 +28,6 @@ pub(crate) enum Object {
         /// Its annotations.
         annotations: BTreeMap<String, String>,
     },
-}
-
-impl Judged {
-    /// Name, ownership, annotations.
-    pub(crate) fn metadata(&self) -> &ObjectMeta {
-        match self {
-            Self::Deployment(deployment) => &deployment.metadata,
-            Self::SessionJob(session_job) => &session_job.metadata,
-        }
-    }
-
-    /// The object's namespace.
-    pub(crate) fn namespace(&self) -> &str {
-        self.metadata().namespace.as_deref().unwrap_or_default()
-    }
-
-    /// The object's name.
-    pub(crate) fn name(&self) -> &str {
-        self.metadata().name.as_deref().unwrap_or_default()
-    }
 }
 
 impl Object {
@@ -166,25 +101,16 @@ fn job(node: &Node, kind: Kind, document: &Place) -> Result<Object, InputError> 
     }
     let unreadable = |problem| error(&["metadata"], &full_name, format!("it cannot be read: {problem}"));
     let mut object = read(kind, without_nulls(node.to_value())).map_err(unreadable)?;
-    let metadata = match &mut object {
-        Judged::Deployment(deployment) => &mut deployment.metadata,
-        Judged::SessionJob(session_job) => &mut session_job.metadata,
-    };
-    metadata.name = Some(name.to_owned());
-    metadata.namespace = Some(namespace.to_owned());
-    Ok(Object::Job { place, node: node.clone(), kind, object })
+    object.metadata.name = Some(name.to_owned());
+    object.metadata.namespace = Some(namespace.to_owned());
+    Ok(Object::Job { place, node: node.clone(), object: Box::new(object) })
 }
 
-fn read(kind: Kind, object: Value) -> serde_json::Result<Judged> {
-    fn as_kind<T: DeserializeOwned>(object: Value) -> serde_json::Result<T> {
-        serde_json::from_value(object)
-    }
+fn read(kind: Kind, object: Value) -> serde_json::Result<FlinkDeployment> {
     Ok(match kind {
-        Kind::Deployment => Judged::Deployment(as_kind(object)?),
-        Kind::BlueGreenDeployment => {
-            Judged::Deployment(Box::new(as_kind::<FlinkBlueGreenDeployment>(object)?.into_deployment()))
-        }
-        Kind::SessionJob => Judged::SessionJob(as_kind(object)?),
+        Kind::Deployment => serde_json::from_value(object)?,
+        Kind::BlueGreenDeployment => serde_json::from_value::<FlinkBlueGreenDeployment>(object)?.into_deployment(),
+        Kind::SessionJob => serde_json::from_value::<FlinkSessionJob>(object)?.into_deployment(),
     })
 }
 
@@ -273,12 +199,12 @@ mod tests {
         let kinds: Vec<_> = found
             .iter()
             .filter_map(|object| match object {
-                Object::Job { kind, object, .. } => Some((kind.name(), object.namespace(), object.name())),
+                Object::Job { object, .. } => Some((object.kind.name(), object.namespace(), object.name())),
                 Object::Namespace { .. } => None,
             })
             .collect();
         assert_eq!(kinds, [("FlinkSessionJob", "default", "a"), ("FlinkBlueGreenDeployment", "default", "b")]);
-        let Object::Job { object: Judged::Deployment(deployment), .. } = &found[1] else { panic!("{found:?}") };
+        let Object::Job { object: deployment, .. } = &found[1] else { panic!("{found:?}") };
         assert_eq!(deployment.spec.as_result().unwrap().flink_version.as_deref(), Some("v1_20"));
     }
 

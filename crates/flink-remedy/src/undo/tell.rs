@@ -57,7 +57,7 @@ pub(super) fn refusal(reason: &HoldReason) -> String {
             "upgrade mode stateless would start the running job empty; suspend it first (spec.job.state: suspended), set \
              upgradeMode savepoint or last-state, {or_keep}"
         )
-    } else if *reason == HoldReason::SessionCluster {
+    } else if let HoldReason::SessionCluster(_) = reason {
         format!("a restart of a session cluster takes every session job down; end those first and delete it, {or_keep}")
     } else if let HoldReason::OperatorVersion(version) = reason {
         format!(
