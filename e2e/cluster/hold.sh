@@ -1,0 +1,47 @@
+#!/bin/sh
+# hold.sh DIR COMMAND...: runs COMMAND as the one program of a machine of its own: with its own processes, mounts, host
+# name and cgroups, in the caller's network. What COMMAND leaves behind ends with it; DIR, where all of it lies, and the
+# cgroups are removed then. Needs root and cgroup v1.
+set -eu
+dir=${1:?usage: hold.sh DIR COMMAND...}
+shift
+here=$(cd "$(dirname "$0")" && pwd)
+prefix=flink-remedy-e2e
+own=$prefix.$$
+
+# Where this process is in each hierarchy. The line without a controller is cgroup v2.
+parents=$(sed -n 's#^[0-9]*:\(name=\)\{0,1\}\([^:]\{1,\}\):\(.*\)#/sys/fs/cgroup/\2\3#p' /proc/self/cgroup)
+
+enter() {
+	for parent in $parents; do
+		mkdir "$parent/$own"
+		if [ -e "$parent/cpuset.cpus" ]; then
+			# Empty at first, and then no process may enter.
+			cat "$parent/cpuset.cpus" >"$parent/$own/cpuset.cpus"
+			cat "$parent/cpuset.mems" >"$parent/$own/cpuset.mems"
+		fi
+		echo 0 >"$parent/$own/cgroup.procs" # 0 is the process that writes
+	done
+}
+
+remove() { # NAME: what still has processes stays
+	for parent in $parents; do
+		find "$parent" -mindepth 2 -depth -type d -path "$parent/$1/*" -exec rmdir {} + 2>/dev/null || true
+		for group in "$parent"/$1; do
+			if [ -d "$group" ]; then rmdir "$group" 2>/dev/null || true; fi
+		done
+	done
+}
+
+# Of a hold.sh that was killed itself.
+remove "$prefix.*"
+status=0
+# A signal from the terminal is for the caller, whose end closes COMMAND's standard input.
+trap : INT TERM HUP
+(
+	enter
+	exec unshare --mount --pid --uts --ipc --cgroup --fork --kill-child=KILL --mount-proc "$here/init.sh" "$dir" "$@"
+) || status=$?
+remove "$own"
+rm -rf "$dir"
+exit "$status"

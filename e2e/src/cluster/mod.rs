@@ -1,0 +1,139 @@
+//! A whole Kubernetes cluster of one node, with pods: a control plane beside containerd, kubelet, scheduler, kube-proxy
+//! and CoreDNS, in namespaces of its own. A test enters its network and is then on the node.
+
+pub(crate) mod configuration;
+pub(crate) mod node;
+
+use std::env;
+use std::fmt::Display;
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::os::fd::AsFd as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use anyhow::{Context as _, Result, ensure};
+use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
+
+use crate::crds::Crds;
+use crate::plane::{ControlPlane, starter};
+use node::NodeTools;
+
+/// Makes the machine and takes it down.
+const HOLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/hold.sh");
+const MEMORY_CGROUPS: &str = "/sys/fs/cgroup/memory";
+
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+
+/// The cluster of this test's process; it ends with the process, in whatever way that ends.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Its control plane.
+    pub plane: &'static ControlPlane,
+    folder: PathBuf,
+    network: File,
+}
+
+/// Runs the body of the test of this name in the cluster's network, which the first of them starts. Where the machine
+/// allows none it says so, and with `CI=true` it fails.
+///
+/// # Panics
+/// When the cluster cannot be started; run `make cluster` first.
+pub fn in_cluster(test: &str, body: impl AsyncFnOnce(&'static Cluster)) {
+    if let Err(reason) = possible() {
+        assert!(env::var("CI").as_deref() != Ok("true"), "{test}: no cluster can be made here: {reason}");
+        // Past libtest, which would keep it to itself.
+        let said = writeln!(io::stderr(), "{test} CANNOT RUN HERE: {reason}");
+        return said.expect("standard error");
+    }
+    let cluster = CLUSTER.get_or_init(|| Cluster::start().unwrap_or_else(|error| panic!("no cluster: {error:#}")));
+    // Of this thread alone: its runtime, its sockets and the processes it starts are then in that network.
+    let entered = move_into_link_name_space(cluster.network.as_fd(), Some(LinkNameSpaceType::Network));
+    entered.expect("root may enter a network");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+    runtime.block_on(body(cluster));
+}
+
+/// Whether a cluster can be made here; else what is missing.
+fn possible() -> Result<(), String> {
+    if !rustix::process::geteuid().is_root() {
+        return Err("root is needed".to_owned());
+    }
+    if !Path::new(MEMORY_CGROUPS).is_dir() {
+        return Err(format!("cgroup v1 is needed, and there is no {MEMORY_CGROUPS}"));
+    }
+    let made = Command::new("unshare").args(["--net", "--mount", "--pid", "--fork", "ip", "link"]).output();
+    match made {
+        Ok(output) if output.status.success() => Ok(()),
+        Ok(output) => Err(format!("no namespaces: {}", String::from_utf8_lossy(&output.stderr))),
+        Err(error) => Err(format!("no namespaces: {error}")),
+    }
+}
+
+impl Cluster {
+    fn start() -> Result<Self> {
+        NodeTools::locate()?;
+        let folder = tempfile::Builder::new().prefix("flink-remedy-cluster-").tempdir()?.keep();
+        let plane = folder.join("plane");
+        // It executes the script, so that the network is that of the child.
+        let mut command = Command::new("unshare");
+        command.args(["--net", "--", HOLD]).arg(&folder).arg(starter()?);
+        command.args(["up", "--hold", "--node", "--crds", Crds::Typed.name(), "--dir"]).arg(&plane);
+        // A signal from the terminal is for the test; its end closes the pipe.
+        command.process_group(0);
+        let plane = ControlPlane::start_by(command, plane)?;
+        let network = format!("/proc/{}/ns/net", plane.holder());
+        let network = File::open(&network).with_context(|| format!("cannot open {network}"))?;
+        Ok(Self { plane: plane.share()?, folder, network })
+    }
+
+    /// Makes a folder of the node, which every pod may write to, and returns its path.
+    pub fn folder(&self, name: &str) -> Result<PathBuf> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = self.folder.join("volumes").join(name);
+        fs::create_dir_all(&folder)?;
+        fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
+        Ok(folder)
+    }
+
+    /// The last lines that containers of a namespace's pods have written, ended ones too.
+    pub fn logs(&self, namespace: &str, lines: usize) -> String {
+        let mut logs = Vec::new();
+        collect(&self.folder.join("disk/var/log/pods"), &format!("{namespace}_"), &mut logs);
+        logs.sort();
+        let tail = |log: &PathBuf| {
+            let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
+            let all: Vec<&str> = text.lines().collect();
+            format!("--- {}\n{}", log.display(), all[all.len().saturating_sub(lines)..].join("\n"))
+        };
+        logs.iter().map(tail).collect::<Vec<_>>().join("\n")
+    }
+}
+
+/// Every file below those entries of a folder whose names begin so.
+fn collect(folder: &Path, prefix: &str, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        match path.is_dir() {
+            _ if !entry.file_name().to_string_lossy().starts_with(prefix) => {}
+            true => collect(&path, "", files),
+            false => files.push(path),
+        }
+    }
+}
+
+/// What a script of `cluster/` prints: the folder that it fills.
+fn printed(script: &str, cache: &Path) -> Result<PathBuf> {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("cluster").join(script);
+    let output = Command::new(&file).arg("--print").arg(cache).output();
+    let output = output.with_context(|| format!("cannot run {}", file.display()))?;
+    ensure!(output.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&output.stderr));
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim_end()))
+}
+
+/// An error for somebody who has not prepared the machine.
+fn missing(what: impl Display) -> anyhow::Error {
+    anyhow::anyhow!("{what} is missing: run `make cluster` first")
+}
