@@ -10,7 +10,7 @@ prefix=flink-remedy-e2e
 own=$prefix.$$
 
 # Where this process is in each hierarchy. The line without a controller is cgroup v2.
-parents=$(sed -n 's#^[0-9]*:\(name=\)\{0,1\}\([^:]\{1,\}\):\(.*\)#/sys/fs/cgroup/\2\3#p' /proc/self/cgroup)
+parents=$(sed -n 's#^[0-9]*:\(name=\)\{0,1\}\([^:]\{1,\}\):\(.*\)#/sys/fs/cgroup/\2\3#; s#/$##; /^[/]/p' /proc/self/cgroup)
 
 enter() {
 	for parent in $parents; do
@@ -26,9 +26,8 @@ enter() {
 
 remove() { # NAME: what still has processes stays
 	for parent in $parents; do
-		find "$parent" -mindepth 2 -depth -type d -path "$parent/$1/*" -exec rmdir {} + 2>/dev/null || true
 		for group in "$parent"/$1; do
-			if [ -d "$group" ]; then rmdir "$group" 2>/dev/null || true; fi
+			if [ -d "$group" ]; then find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true; fi
 		done
 	done
 }
@@ -43,5 +42,5 @@ trap : INT TERM HUP
 	exec unshare --mount --pid --uts --ipc --cgroup --fork --kill-child=KILL --mount-proc "$here/init.sh" "$dir" "$@"
 ) || status=$?
 remove "$own"
-rm -rf "$dir"
+if [ -z "${E2E_KEEP:-}" ]; then rm -rf "$dir"; fi
 exit "$status"

@@ -8,7 +8,7 @@ print=
 if [ "${1:-}" = --print ]; then print=1; shift; fi
 cache=${1:?usage: build.sh [--print] CACHE}
 
-key=$(cat build.sh go.mod go.sum coredns/main.go pause/main.go | sha256sum | cut -c1-16)
+key=$(cat build.sh go.mod go.sum coredns/main.go pause/main.go ../packages.sh | sha256sum | cut -c1-16)
 out=$cache/node/$key
 if [ -n "$print" ]; then echo "$out"; exit 0; fi
 mkdir -p "$out/cni"
@@ -39,6 +39,8 @@ build cni/loopback "$plugins/main/loopback"
 build cni/host-local "$plugins/ipam/host-local"
 build coredns ./coredns
 build pause ./pause
-# It enters namespaces in C. Without the tag `seccomp` it needs no library beside libc.
-export CGO_ENABLED=1
-build runc github.com/opencontainers/runc
+# It enters namespaces in C, and the sandbox of every pod asks for seccomp.
+CGO_ENABLED=1
+PKG_CONFIG=$(../packages.sh --print "$cache")/bin/pkg-config
+export PKG_CONFIG
+build runc github.com/opencontainers/runc -tags=seccomp

@@ -28,7 +28,7 @@ const IMAGES: [&str; 2] = ["pause.tar", "flink.tar"];
 pub(crate) struct NodeTools {
     kubernetes: PathBuf,
     node: PathBuf,
-    nft: PathBuf,
+    packages: PathBuf,
     images: PathBuf,
 }
 
@@ -39,14 +39,14 @@ impl NodeTools {
         let tools = Self {
             kubernetes: Artifacts::locate()?.bin,
             node: printed("node/build.sh", &cache)?,
-            nft: cache.join("nft"),
+            packages: printed("packages.sh", &cache)?.join("bin"),
             images: printed("image/build.sh", &cache)?,
         };
         let needed = [
             // The last that each script makes.
             tools.kubernetes.join("kube-proxy"),
             tools.node.join("runc"),
-            tools.nft.join("nft"),
+            tools.packages.join("nft"),
             tools.images.join("flink.tar"),
         ];
         needed.iter().find(|file| !file.exists()).map_or(Ok(tools), |file| Err(missing(file.display())))
@@ -125,7 +125,7 @@ impl Node {
     /// containerd finds its shim and runc by it, kube-proxy nft.
     fn path(&self) -> OsString {
         let mut path = OsString::new();
-        for folder in [&self.tools.node, &self.tools.nft] {
+        for folder in [&self.tools.node, &self.tools.packages] {
             path.push(folder);
             path.push(":");
         }

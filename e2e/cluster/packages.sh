@@ -1,0 +1,44 @@
+#!/bin/sh
+# Unpacks Debian's packages of what cannot be built from Go modules into CACHE/packages/KEY: the program `nft`, with which
+# kube-proxy sets its rules, and libseccomp, which is linked into runc. Nothing is installed; apt verifies what it
+# downloads. `packages.sh --print CACHE` only names the folder.
+set -eu
+print=
+if [ "${1:-}" = --print ]; then print=1; shift; fi
+cache=${1:?usage: packages.sh [--print] CACHE}
+out=$cache/packages/$(sha256sum <"$0" | cut -c1-16)
+if [ -n "$print" ]; then echo "$out"; exit 0; fi
+if [ -d "$out" ]; then exit 0; fi
+command -v apt-get >/dev/null || { echo "packages: apt-get is needed to fetch nft and libseccomp" >&2; exit 1; }
+
+mkdir -p "$cache/packages"
+tmp=$(cd "$cache/packages" && mktemp -d "$PWD/.tmp.XXXXXX")
+trap 'rm -rf "$tmp"' EXIT
+mkdir -p "$tmp/lists/partial" "$tmp/out/bin"
+cd "$tmp"
+# Lists of its own: those of the machine may be missing or old, and are not for a test to change.
+options="-q -q -o Dir::State::Lists=$tmp/lists -o APT::Sandbox::User=root"
+apt-get $options update
+apt-get $options download nftables libnftables1 libnftnl11 libmnl0 libjansson4 libedit2 libbsd0 libmd0 libxtables12 \
+	libgmp10 libseccomp-dev
+for package in *.deb; do dpkg -x "$package" out; done
+
+cat >out/bin/nft <<'END'
+#!/bin/sh
+# Debian's, with its libraries.
+root=$(dirname "$(dirname "$0")")
+LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-gnu):$(echo "$root"/lib/*-linux-gnu) exec "$root/usr/sbin/nft" "$@"
+END
+cat >out/bin/pkg-config <<'END'
+#!/bin/sh
+# Tells cgo of the unpacked libseccomp and of nothing else.
+root=$(dirname "$(dirname "$0")")
+case "$*" in
+*--cflags*libseccomp*) echo "-I$root/usr/include" ;;
+*--libs*libseccomp*) echo "-L$(echo "$root"/usr/lib/*-linux-gnu) -lseccomp" ;;
+*) exit 1 ;;
+esac
+END
+chmod +x out/bin/nft out/bin/pkg-config
+out/bin/nft --version
+mv out "$out"
