@@ -35,9 +35,13 @@ mkdir -m 1777 "$root/tmp"
 	--add-modules java.se,jdk.crypto.ec,jdk.httpserver,jdk.management,jdk.unsupported,jdk.zipfs
 cp "$(command -v bash)" "$root/bin/bash"
 ln -s bash "$root/bin/sh"
-# The libraries that these link to, at their own paths; what is missing, a machine without a screen does not need.
-find "$root/bin" "$root/opt/java" -type f \( -name '*.so' -o -perm -100 \) -exec ldd {} + 2>/dev/null |
-	sed -n 's#^.*[[:space:]]\(/[^ ]*\) (0x[0-9a-f]*)$#\1#p' | grep -v "^$root" | sort -u | while read -r library; do
+# The libraries that these link to, at their own paths, and those of RocksDB, which Flink unpacks when it runs. What is
+# missing, a machine without a screen does not need.
+rocksdb=librocksdbjni-linux64.so
+python3 -c 'import sys, zipfile; zipfile.ZipFile(sys.argv[1]).extract(*sys.argv[2:])' \
+	"$dist/lib/flink-dist-$version.jar" "$rocksdb" "$tmp"
+find "$root/bin" "$root/opt/java" "$tmp/$rocksdb" -type f \( -name '*.so' -o -perm -100 \) -exec ldd {} + 2>/dev/null |
+	sed -n 's#^.*[[:space:]]\(/[^ ]*\) (0x[0-9a-f]*)$#\1#p' | grep -v "^$tmp" | sort -u | while read -r library; do
 	mkdir -p "$root$(dirname "$library")"
 	cp "$library" "$root$library"
 done

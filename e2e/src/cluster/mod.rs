@@ -98,10 +98,10 @@ impl Cluster {
         Ok(folder)
     }
 
-    /// The last lines that containers of a namespace's pods have written, ended ones too.
-    pub fn logs(&self, namespace: &str, lines: usize) -> String {
+    /// The last lines that containers have written, of pods whose name, such as `NAMESPACE_POD`, begins so.
+    pub fn logs(&self, pods: &str, lines: usize) -> String {
         let mut logs = Vec::new();
-        collect(&self.folder.join("disk/var/log/pods"), &format!("{namespace}_"), &mut logs);
+        collect(&self.folder.join("disk/var/log/pods"), pods, &mut logs);
         logs.sort();
         let tail = |log: &PathBuf| {
             let text = String::from_utf8_lossy(&fs::read(log).unwrap_or_default()).into_owned();
