@@ -2,11 +2,10 @@
 
 use e2e::cluster::in_cluster;
 use e2e::http;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use crate::flink::{Count, Flink};
 use crate::ground::{Ground, job};
-use crate::support::Scene;
 
 #[test]
 fn a_running_job_restarts_once_and_goes_on_with_every_fill() {
@@ -36,7 +35,7 @@ fn a_running_job_restarts_once_and_goes_on_with_every_fill() {
         for reason in ["SpecChanged", "Suspended"] {
             assert_eq!(ground.scene.notes("j", reason).await.len(), 1, "{:#?}", ground.scene.said().await);
         }
-        assert_eq!(told(&ground.scene).await, ["Remediated", "RemediationUnverified"]);
+        assert_eq!(ground.told(), ["Remediated", "RemediationUnverified"]);
     });
 }
 
@@ -94,9 +93,3 @@ async fn assert_reporters_answer(ground: &Ground) {
     }
 }
 
-/// The reasons of our Events about the job, in the order in which they were told.
-async fn told(scene: &Scene) -> Vec<String> {
-    let writes = scene.writes().into_iter().filter(|entry| entry.resource == "events" && entry.verb == "create");
-    let reason = |body: &Value| body["reason"].as_str().unwrap_or_default().to_owned();
-    writes.map(|entry| reason(&entry.request_object)).collect()
-}

@@ -160,6 +160,14 @@ impl Ground {
         let made = self.scene.audited().into_iter();
         made.filter(|entry| entry.resource == "deployments" && entry.verb == "create" && entry.code < 300).count()
     }
+
+    /// The reasons of our Events in the order in which they were told, without advice.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let writes = self.scene.writes().into_iter();
+        let events = writes.filter(|entry| entry.resource == "events" && entry.verb == "create");
+        let reasons = events.map(|entry| entry.request_object["reason"].as_str().unwrap_or_default().to_owned());
+        reasons.filter(|reason| reason != "RemediationAdvised").collect()
+    }
 }
 
 /// A text that is shown as it is.
