@@ -1,7 +1,7 @@
 #!/bin/sh
-# Unpacks Debian's packages of what cannot be built from Go modules into CACHE/packages/KEY: the program `nft`, with which
-# kube-proxy sets its rules, and libseccomp, which is linked into runc. Nothing is installed; apt verifies what it
-# downloads. `packages.sh --print CACHE` only names the folder.
+# Puts into CACHE/packages/KEY what cannot be built from Go modules: the program `nft`, with which kube-proxy sets its
+# rules, and libseccomp, which is linked into runc. Debian's packages are unpacked, not installed, and verified by apt;
+# where there is no apt, the machine's own do. `packages.sh --print CACHE` only names the folder.
 set -eu
 print=
 if [ "${1:-}" = --print ]; then print=1; shift; fi
@@ -9,19 +9,30 @@ cache=${1:?usage: packages.sh [--print] CACHE}
 out=$cache/packages/$(sha256sum <"$0" | cut -c1-16)
 if [ -n "$print" ]; then echo "$out"; exit 0; fi
 if [ -d "$out" ]; then exit 0; fi
-command -v apt-get >/dev/null || { echo "packages: apt-get is needed to fetch nft and libseccomp" >&2; exit 1; }
 
 mkdir -p "$cache/packages"
 tmp=$(cd "$cache/packages" && mktemp -d "$PWD/.tmp.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
-mkdir -p "$tmp/lists/partial" "$tmp/out/bin"
+mkdir -p "$tmp/out/bin"
 cd "$tmp"
+if ! command -v apt-get >/dev/null; then
+	if ! nft=$(command -v nft) || ! pkg_config=$(command -v pkg-config) || ! pkg-config --exists libseccomp; then
+		echo "packages: install nft, pkg-config and the headers of libseccomp; without apt they are not fetched" >&2
+		exit 1
+	fi
+	ln -s "$nft" "$pkg_config" out/bin/
+	mv out "$out"
+	exit 0
+fi
+
 # Lists of its own: those of the machine may be missing or old, and are not for a test to change.
+mkdir -p lists/partial
 options="-q -q -o Dir::State::Lists=$tmp/lists -o APT::Sandbox::User=root"
 apt-get $options update
 apt-get $options download nftables libnftables1 libnftnl11 libmnl0 libjansson4 libedit2 libbsd0 libmd0 libxtables12 \
 	libgmp10 libseccomp-dev
 for package in *.deb; do dpkg -x "$package" out; done
+rm -rf out/usr/share
 
 cat >out/bin/nft <<'END'
 #!/bin/sh

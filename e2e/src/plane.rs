@@ -35,7 +35,7 @@ pub struct ControlPlane {
     kubeconfig: PathBuf,
     kubectl: PathBuf,
     /// The control plane lives as long as this pipe: until the test process ends, in whatever way.
-    _hold: (Child, ChildStdin),
+    hold: (Child, ChildStdin),
 }
 
 /// What a run of kubectl left behind.
@@ -87,19 +87,19 @@ impl ControlPlane {
         let Some(state) = State::load(&dir)? else {
             bail!("`controlplane up` ended with {}", child.wait()?);
         };
-        Ok(Self { kubeconfig: dir.join("kubeconfig"), kubectl, state, dir, _hold: (child, pipe) })
+        Ok(Self { kubeconfig: dir.join("kubeconfig"), kubectl, state, dir, hold: (child, pipe) })
     }
 
     /// Makes it this process's control plane with its form of CRDs.
     pub(crate) fn share(self) -> Result<&'static Self> {
         let cell = if self.crds() == Crds::Typed { &TYPED } else { &UNTYPED };
         ensure!(!cell.initialized(), "this process has a control plane already");
-        Ok(cell.get_or_init(async || self).now_or_never().context("nobody else starts one")?)
+        cell.get_or_init(async || self).now_or_never().context("nobody else starts one")
     }
 
     /// The process id of what holds it.
     pub(crate) fn holder(&self) -> u32 {
-        self._hold.0.id()
+        self.hold.0.id()
     }
 
     /// A client of user `admin` (group `system:masters`), bound to the current runtime, that repeats nothing.

@@ -42,7 +42,8 @@ runtime_type = 'io.containerd.runc.v2'
 pub(crate) fn network() -> Value {
     let ranges = json!([[{ "subnet": PODS }]]);
     let addresses = json!({ "type": "host-local", "ranges": ranges, "routes": [{ "dst": "0.0.0.0/0" }] });
-    let bridge = json!({ "type": "bridge", "bridge": "pods0", "isGateway": true, "hairpinMode": true, "ipam": addresses });
+    let bridge =
+        json!({ "type": "bridge", "bridge": "pods0", "isGateway": true, "hairpinMode": true, "ipam": addresses });
     json!({ "cniVersion": "1.0.0", "name": "pods", "plugins": [bridge] })
 }
 
@@ -78,7 +79,7 @@ pub(crate) fn kube_proxy(kubeconfig: &Path) -> Value {
     })
 }
 
-/// Of CoreDNS: names of services and nothing else.
+/// Of `CoreDNS`: names of services and nothing else.
 pub(crate) fn coredns(kubeconfig: &Path) -> String {
     let kubeconfig = kubeconfig.display();
     format!(
@@ -94,7 +95,12 @@ pub(crate) fn coredns(kubeconfig: &Path) -> String {
     )
 }
 
-/// The service under which pods ask CoreDNS, which is a process of the node.
+/// The resolver's file of a pod in this namespace.
+pub(crate) fn resolver(namespace: &str) -> String {
+    format!("nameserver {DNS}\nsearch {namespace}.svc.cluster.local svc.cluster.local cluster.local\noptions ndots:5\n")
+}
+
+/// The service under which pods ask `CoreDNS`, which is a process of the node.
 pub(crate) fn dns_service() -> [Value; 2] {
     let port = |protocol: &str| json!({ "name": protocol.to_lowercase(), "port": 53, "protocol": protocol });
     let ports = json!([port("UDP"), port("TCP")]);

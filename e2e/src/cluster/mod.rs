@@ -1,5 +1,5 @@
 //! A whole Kubernetes cluster of one node, with pods: a control plane beside containerd, kubelet, scheduler, kube-proxy
-//! and CoreDNS, in namespaces of its own. A test enters its network and is then on the node.
+//! and `CoreDNS`, in namespaces of its own. A test enters its network and is then on the node.
 
 pub(crate) mod configuration;
 pub(crate) mod node;
@@ -18,11 +18,14 @@ use anyhow::{Context as _, Result, ensure};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::crds::Crds;
+use crate::operator::{OperatorOptions, binary};
 use crate::plane::{ControlPlane, starter};
 use node::NodeTools;
 
 /// Makes the machine and takes it down.
 const HOLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/hold.sh");
+/// Becomes a program that sees the cluster's names.
+const AS_POD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/as-pod.sh");
 const MEMORY_CGROUPS: &str = "/sys/fs/cgroup/memory";
 
 static CLUSTER: OnceLock<Cluster> = OnceLock::new();
@@ -96,6 +99,30 @@ impl Cluster {
         fs::create_dir_all(&folder)?;
         fs::set_permissions(&folder, fs::Permissions::from_mode(0o777))?;
         Ok(folder)
+    }
+
+    /// Has the operator find services by name, as in a pod of that namespace.
+    pub fn as_pod(&self, namespace: &str, options: OperatorOptions) -> Result<OperatorOptions> {
+        let resolver = self.folder.join("resolvers").join(namespace);
+        fs::create_dir_all(resolver.parent().context("a file lies in a folder")?)?;
+        fs::write(&resolver, configuration::resolver(namespace))?;
+        let program = options.program.clone().unwrap_or_else(binary);
+        let options = options.env("PROGRAM", &program.to_string_lossy()).env("RESOLVER", &resolver.to_string_lossy());
+        Ok(OperatorOptions { program: Some(PathBuf::from(AS_POD)), ..options })
+    }
+
+    /// Stops all processes of the pod of that uid where they are, or lets them go on. A container that does not answer is
+    /// like that, or one on a node that has lost its network.
+    pub fn freeze(&self, pod: &str, frozen: bool) -> Result<()> {
+        let own = fs::read_to_string("/proc/self/cgroup")?;
+        let path = own.lines().find_map(|line| line.split_once(":freezer:")).context("no freezer in cgroup v1")?.1;
+        let pods = format!("/sys/fs/cgroup/freezer{path}/flink-remedy-e2e.{}/kubepods", self.plane.holder());
+        let name = format!("pod{pod}");
+        // Of the three classes of pods the guaranteed ones have no folder of their own.
+        let folders = ["burstable", "besteffort", ""].map(|class| Path::new(&pods).join(class).join(&name));
+        let folder = folders.iter().find(|folder| folder.is_dir()).with_context(|| format!("no {name} in {pods}"))?;
+        fs::write(folder.join("freezer.state"), if frozen { "FROZEN" } else { "THAWED" })?;
+        Ok(())
     }
 
     /// The last lines that containers have written, of pods whose name, such as `NAMESPACE_POD`, begins so.

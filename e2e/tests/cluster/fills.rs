@@ -11,10 +11,7 @@ use crate::ground::{Ground, job};
 fn a_running_job_restarts_once_and_goes_on_with_every_fill() {
     in_cluster("a_running_job_restarts_once_and_goes_on_with_every_fill", async |cluster| {
         let ground = Ground::new(cluster, "fills").await;
-        ground.scene.create(job("j", &[])).await;
-        ground.stable("j").await;
-        let before = ground.flink("j").await;
-        ground.until("a checkpoint", async || before.checkpointed().await).await;
+        let before = ground.create_checkpointed(job("j", &[])).await;
         let count = ground.until("the job to count", async || before.count().await).await;
         let job_manager = ground.job_manager("j").await;
 
@@ -85,11 +82,11 @@ async fn assert_reporters_answer(ground: &Ground) {
         ground
             .until(&format!("metrics of the {component}"), async || {
                 let pods = ground.pods("j", component).await;
-                let [pod] = &pods[..] else { return Err(format!("{component}s: {pods:?}")) };
+                let addresses: Vec<String> = pods.into_iter().filter_map(|pod| pod.status?.pod_ip).collect();
+                let [pod] = &addresses[..] else { return Err(format!("{component}s: {addresses:?}")) };
                 let page = http::text(&format!("http://{pod}:9249/metrics")).await?;
                 if page.contains(metric) { Ok(()) } else { Err(format!("no {metric} in {page}")) }
             })
             .await;
     }
 }
-

@@ -84,7 +84,20 @@ impl Ground {
         let policy = self.folder.path().join("policy.yaml");
         std::fs::write(&policy, POLICY).unwrap();
         let config = "flink-operator/flink-operator-config";
-        self.scene.start(&["--operator-config", config, "--policy", policy.to_str().unwrap()]).await
+        let options = self.scene.options(&["--operator-config", config, "--policy", policy.to_str().unwrap()]).await;
+        let operator = Operator::start(&self.cluster.as_pod(&self.scene.namespace, options).unwrap());
+        operator.wait_ready().await;
+        operator
+    }
+
+    /// Creates a job and returns its JobManager when the job is stable and has completed a checkpoint.
+    pub(crate) async fn create_checkpointed(&self, job: Value) -> Flink {
+        let name = job["metadata"]["name"].as_str().unwrap().to_owned();
+        self.scene.create(job).await;
+        self.stable(&name).await;
+        let flink = self.flink(&name).await;
+        self.until("a checkpoint", async || flink.checkpointed().await).await;
+        flink
     }
 
     /// Returns when the Flink operator has acted on the job's present spec and calls it stable.
@@ -140,19 +153,25 @@ impl Ground {
         Flink::new(&format!("http://{address}:8081"))
     }
 
-    /// The addresses of a job's pods that run, by `component`: `jobmanager` or `taskmanager`.
-    pub(crate) async fn pods(&self, name: &str, component: &str) -> Vec<String> {
+    /// A job's pods that are not on their way out, by `component`: `jobmanager` or `taskmanager`.
+    pub(crate) async fn pods(&self, name: &str, component: &str) -> Vec<Pod> {
         let pods: Api<Pod> = Api::namespaced(self.scene.admin.clone(), &self.scene.namespace);
         let of_job = ListParams::default().labels(&format!("app={name},component={component}"));
         let pods = pods.list(&of_job).await.unwrap().items.into_iter();
-        let running = pods.filter(|pod| pod.metadata.deletion_timestamp.is_none());
-        running.filter_map(|pod| pod.status?.pod_ip).collect()
+        pods.filter(|pod| pod.metadata.deletion_timestamp.is_none()).collect()
     }
 
     /// The uid of the Deployment in which a job's JobManager runs.
     pub(crate) async fn job_manager(&self, name: &str) -> String {
         let deployments: Api<Deployment> = Api::namespaced(self.scene.admin.clone(), &self.scene.namespace);
         deployments.get(name).await.expect("a deployed job").metadata.uid.unwrap()
+    }
+
+    /// Stops the job's JobManager where it is, or lets it go on.
+    pub(crate) async fn freeze_job_manager(&self, name: &str, frozen: bool) {
+        let pods = self.pods(name, "jobmanager").await;
+        let [pod] = &pods[..] else { panic!("{pods:?}") };
+        self.cluster.freeze(pod.metadata.uid.as_deref().unwrap(), frozen).unwrap();
     }
 
     /// How many times the Flink operator has made a Deployment for a JobManager here.
