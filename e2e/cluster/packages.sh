@@ -42,11 +42,10 @@ LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-gnu):$(echo "$root"/lib/*-linux-g
 END
 cat >out/bin/pkg-config <<'END'
 #!/bin/sh
-# Tells cgo of the unpacked libseccomp and of nothing else.
-root=$(dirname "$(dirname "$0")")
+# Tells cgo of libseccomp and of nothing else. The folders are for the caller: Go's cache does not see this answer change.
 case "$*" in
-*--cflags*libseccomp*) echo "-I$root/usr/include" ;;
-*--libs*libseccomp*) echo "-L$(echo "$root"/usr/lib/*-linux-gnu) -lseccomp" ;;
+*--cflags*libseccomp*) ;;
+*--libs*libseccomp*) echo -lseccomp ;;
 *) exit 1 ;;
 esac
 END

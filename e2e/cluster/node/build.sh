@@ -40,7 +40,7 @@ build cni/host-local "$plugins/ipam/host-local"
 build coredns ./coredns
 build pause ./pause
 # It enters namespaces in C, and the sandbox of every pod asks for seccomp.
-CGO_ENABLED=1
-PKG_CONFIG=$(../packages.sh --print "$cache")/bin/pkg-config
-export PKG_CONFIG
+packages=$(../packages.sh --print "$cache")
+export CGO_ENABLED=1 PKG_CONFIG="$packages/bin/pkg-config" CGO_CFLAGS="-O2 -g -I$packages/usr/include" \
+	CGO_LDFLAGS="-O2 -g -L$(echo "$packages"/usr/lib/*-linux-gnu)"
 build runc github.com/opencontainers/runc -tags=seccomp
