@@ -24,16 +24,16 @@ enter() {
 	done
 }
 
-remove() { # NAME: what still has processes stays
-	for parent in $parents; do
-		for group in "$parent"/$1; do
-			if [ -d "$group" ]; then find "$group" -depth -type d -exec rmdir {} + 2>/dev/null || true; fi
-		done
-	done
+remove() { # GROUP
+	find "$1" -depth -type d -exec rmdir {} + 2>/dev/null || true
 }
 
-# Of a hold.sh that was killed itself.
-remove "$prefix.*"
+# What is left of a hold.sh that was killed itself. One with processes is in use, and so are its empty parts.
+for parent in $parents; do
+	for group in "$parent/$prefix".*; do
+		if [ -d "$group" ] && ! find "$group" -name cgroup.procs -exec cat {} + | grep -q .; then remove "$group"; fi
+	done
+done
 status=0
 # A signal from the terminal is for the caller, whose end closes COMMAND's standard input.
 trap : INT TERM HUP
@@ -41,6 +41,6 @@ trap : INT TERM HUP
 	enter
 	exec unshare --mount --pid --uts --ipc --cgroup --fork --kill-child=KILL --mount-proc "$here/init.sh" "$dir" "$@"
 ) || status=$?
-remove "$own"
+for parent in $parents; do remove "$parent/$own"; done
 if [ -z "${E2E_KEEP:-}" ]; then rm -rf "$dir"; fi
 exit "$status"

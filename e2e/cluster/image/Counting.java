@@ -53,8 +53,7 @@ public final class Counting {
         @Override
         public void processElement(Long number, Context context, Collector<Long> out) throws Exception {
             if (origin.value() == null) {
-                // What survives the way through JSON's doubles.
-                origin.update(UUID.randomUUID().getMostSignificantBits() >>> 16);
+                origin.update(UUID.randomUUID().getMostSignificantBits() >>> 1);
                 count.update(0L);
             }
             count.update(count.value() + 1);

@@ -22,8 +22,8 @@ use crate::operator::{OperatorOptions, binary};
 use crate::plane::{ControlPlane, starter};
 use node::NodeTools;
 
-/// Makes the machine and takes it down.
-const HOLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/hold.sh");
+/// `hold.sh DIR COMMAND...` makes the machine and takes it down.
+pub const HOLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/hold.sh");
 /// Becomes a program that sees the cluster's names.
 const AS_POD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/as-pod.sh");
 const MEMORY_CGROUPS: &str = "/sys/fs/cgroup/memory";
@@ -39,18 +39,25 @@ pub struct Cluster {
     network: File,
 }
 
+/// Runs the body of the test of this name where a cluster can be made. Elsewhere it says why not, and with `CI=true` it
+/// fails.
+pub fn needs_root(test: &str, body: impl FnOnce()) {
+    let Err(reason) = possible() else { return body() };
+    assert!(env::var("CI").as_deref() != Ok("true"), "{test}: no cluster can be made here: {reason}");
+    // Past libtest, which would keep it to itself.
+    writeln!(io::stderr(), "{test} CANNOT RUN HERE: {reason}").expect("standard error");
+}
+
 /// Runs the body of the test of this name in the cluster's network, which the first of them starts. Where the machine
 /// allows none it says so, and with `CI=true` it fails.
 ///
 /// # Panics
 /// When the cluster cannot be started; run `make cluster` first.
 pub fn in_cluster(test: &str, body: impl AsyncFnOnce(&'static Cluster)) {
-    if let Err(reason) = possible() {
-        assert!(env::var("CI").as_deref() != Ok("true"), "{test}: no cluster can be made here: {reason}");
-        // Past libtest, which would keep it to itself.
-        let said = writeln!(io::stderr(), "{test} CANNOT RUN HERE: {reason}");
-        return said.expect("standard error");
-    }
+    needs_root(test, || run(body));
+}
+
+fn run(body: impl AsyncFnOnce(&'static Cluster)) {
     let cluster = CLUSTER.get_or_init(|| Cluster::start().unwrap_or_else(|error| panic!("no cluster: {error:#}")));
     // Of this thread alone: its runtime, its sockets and the processes it starts are then in that network.
     let entered = move_into_link_name_space(cluster.network.as_fd(), Some(LinkNameSpaceType::Network));

@@ -1,16 +1,14 @@
 //! What a fill costs a real job, and what it brings.
 
-use e2e::cluster::in_cluster;
 use e2e::http;
 use serde_json::json;
 
 use crate::flink::{Count, Flink};
-use crate::ground::{Ground, job};
+use crate::ground::{Ground, job, on_ground};
 
 #[test]
 fn a_running_job_restarts_once_and_goes_on_with_every_fill() {
-    in_cluster("a_running_job_restarts_once_and_goes_on_with_every_fill", async |cluster| {
-        let ground = Ground::new(cluster, "fills").await;
+    on_ground("a_running_job_restarts_once_and_goes_on_with_every_fill", async |ground| {
         let before = ground.create_checkpointed(job("j", &[])).await;
         let count = ground.until("the job to count", async || before.count().await).await;
         let job_manager = ground.job_manager("j").await;
@@ -20,9 +18,9 @@ fn a_running_job_restarts_once_and_goes_on_with_every_fill() {
         ground.stable("j").await;
         let after = ground.flink("j").await;
         ground.until("the job to be restored", async || goes_on(&after, count).await).await;
-        assert_fills_reached_flink(&ground, &after).await;
-        assert_checkpoints_are_incremental(&ground, &after).await;
-        assert_reporters_answer(&ground).await;
+        assert_fills_reached_flink(ground, &after).await;
+        assert_checkpoints_are_incremental(ground, &after).await;
+        assert_reporters_answer(ground).await;
 
         ground.scene.note("j", "RemediationUnverified", "").await;
         ground.scene.settle(&operator, 1).await;

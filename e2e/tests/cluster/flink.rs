@@ -12,12 +12,12 @@ pub(crate) struct Flink {
 }
 
 /// The state of `cluster/image/Counting.java`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Count {
     /// How far it has counted.
-    pub(crate) counted: f64,
+    pub(crate) counted: u64,
     /// Drawn when the count began: another one is another count.
-    pub(crate) origin: f64,
+    pub(crate) origin: u64,
 }
 
 impl Flink {
@@ -67,7 +67,7 @@ impl Flink {
         let value = |name: &str| {
             let mut metrics = metrics.as_array().into_iter().flatten();
             let text = metrics.find(|metric| metric["id"] == name)?["value"].as_str()?;
-            text.parse::<f64>().ok().filter(|value| *value != 0.0)
+            text.parse::<u64>().ok().filter(|value| *value > 0)
         };
         let count = names.each_ref().map(|name| value(name));
         let [Some(counted), Some(origin)] = count else { return Err(format!("{path}: {metrics}")) };

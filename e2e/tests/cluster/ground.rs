@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 
 use crate::flink::Flink;
 use crate::support::{Scene, operator_config, plane};
-use e2e::cluster::Cluster;
+use e2e::cluster::{Cluster, in_cluster};
 use e2e::{Crds, Operator, apply, apply_yaml, await_condition, flink_operator_class_path};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
-use kube::api::{DynamicObject, ListParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OnceCell;
@@ -66,11 +66,20 @@ pub(crate) struct Ground {
     folder: TempDir,
 }
 
+/// Runs the body of the test of this name in a namespace of its own, and lets no job go on when it has passed.
+pub(crate) fn on_ground(test: &str, body: impl AsyncFnOnce(&Ground)) {
+    in_cluster(test, async |cluster| {
+        let ground = Ground::new(cluster).await;
+        body(&ground).await;
+        ground.scene.jobs().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    });
+}
+
 impl Ground {
     /// A namespace in which jobs can run, in a cluster with the Flink operator.
-    pub(crate) async fn new(cluster: &'static Cluster, prefix: &str) -> Self {
+    async fn new(cluster: &'static Cluster) -> Self {
         FLINK_OPERATOR.get_or_init(|| install_flink_operator(cluster)).await;
-        let scene = Scene::new(prefix).await;
+        let scene = Scene::new("jobs").await;
         let folder = cluster.folder(&scene.namespace).unwrap();
         for object in surroundings(&scene.namespace, folder.to_str().unwrap()) {
             apply(&scene.admin, object).await;

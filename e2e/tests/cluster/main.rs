@@ -10,6 +10,7 @@
 mod fills;
 mod flink;
 mod ground;
+mod machine;
 mod setbacks;
 #[allow(dead_code, reason = "the tests with written statuses use more of it")]
 #[path = "../controlplane/support.rs"]

@@ -1,14 +1,11 @@
 //! Restarts that do not go well, or not yet.
 
-use e2e::cluster::in_cluster;
-
-use crate::ground::{Ground, job};
+use crate::ground::{job, on_ground};
 
 /// The job's own code does not start with a value that was filled. The API server and the Flink operator cannot know.
 #[test]
 fn a_job_that_cannot_start_with_a_fill_is_told_to_have_failed() {
-    in_cluster("a_job_that_cannot_start_with_a_fill_is_told_to_have_failed", async |cluster| {
-        let ground = Ground::new(cluster, "refuses").await;
+    on_ground("a_job_that_cannot_start_with_a_fill_is_told_to_have_failed", async |ground| {
         let refusing = job("j", &["--refuse", "restart-strategy.type=exponential-delay"]);
         ground.create_checkpointed(refusing).await;
         let operator = ground.start().await;
@@ -28,8 +25,7 @@ fn a_job_that_cannot_start_with_a_fill_is_told_to_have_failed() {
 /// The new deployment takes a minute until it has submitted the job, as with a large image or much to restore.
 #[test]
 fn a_slow_restart_is_no_failure() {
-    in_cluster("a_slow_restart_is_no_failure", async |cluster| {
-        let ground = Ground::new(cluster, "slow").await;
+    on_ground("a_slow_restart_is_no_failure", async |ground| {
         ground.create_checkpointed(job("j", &["--main-takes", "60000"])).await;
         let operator = ground.start().await;
         ground.scene.filled("j").await;
@@ -43,8 +39,7 @@ fn a_slow_restart_is_no_failure() {
 
 #[test]
 fn a_job_whose_job_manager_does_not_answer_waits_until_it_does() {
-    in_cluster("a_job_whose_job_manager_does_not_answer_waits_until_it_does", async |cluster| {
-        let ground = Ground::new(cluster, "frozen").await;
+    on_ground("a_job_whose_job_manager_does_not_answer_waits_until_it_does", async |ground| {
         ground.create_checkpointed(job("j", &[])).await;
         ground.freeze_job_manager("j", true).await;
         ground
