@@ -28,10 +28,14 @@ remove() { # GROUP
 	find "$1" -depth -type d -exec rmdir {} + 2>/dev/null || true
 }
 
-# What is left of a hold.sh that was killed itself. One with processes is in use, and so are its empty parts.
+is_in_use() { # GROUP: its hold.sh runs, or any process in it
+	kill -0 "${1##*.}" 2>/dev/null || find "$1" -name cgroup.procs -exec cat {} + | grep -q .
+}
+
+# What is left of a hold.sh that was killed itself.
 for parent in $parents; do
 	for group in "$parent/$prefix".*; do
-		if [ -d "$group" ] && ! find "$group" -name cgroup.procs -exec cat {} + | grep -q .; then remove "$group"; fi
+		if [ -d "$group" ] && ! is_in_use "$group"; then remove "$group"; fi
 	done
 done
 status=0

@@ -28,7 +28,8 @@ pub const HOLD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/hold.sh");
 const AS_POD: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/cluster/as-pod.sh");
 const MEMORY_CGROUPS: &str = "/sys/fs/cgroup/memory";
 
-static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+/// What has failed once is not tried again by the next test.
+static CLUSTER: OnceLock<Result<Cluster>> = OnceLock::new();
 
 /// The cluster of this test's process; it ends with the process, in whatever way that ends.
 #[derive(Debug)]
@@ -58,7 +59,7 @@ pub fn in_cluster(test: &str, body: impl AsyncFnOnce(&'static Cluster)) {
 }
 
 fn run(body: impl AsyncFnOnce(&'static Cluster)) {
-    let cluster = CLUSTER.get_or_init(|| Cluster::start().unwrap_or_else(|error| panic!("no cluster: {error:#}")));
+    let cluster = CLUSTER.get_or_init(Cluster::start).as_ref().unwrap_or_else(|error| panic!("no cluster: {error:#}"));
     // Of this thread alone: its runtime, its sockets and the processes it starts are then in that network.
     let entered = move_into_link_name_space(cluster.network.as_fd(), Some(LinkNameSpaceType::Network));
     entered.expect("root may enter a network");

@@ -47,14 +47,15 @@ appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
 ";
 
 /// The Flink operator of the tests is older than 1.15, which has to be said.
-const POLICY: &str = "
-apiVersion: flink-remedy.dev/v1alpha1
-kind: RemediationPolicy
-metadata: {name: tests}
-spec:
-  mode: Apply
-  rollout: {operatorVersion: '1.7', acceptedOperatorVersions: ['1.7'], quietPeriod: 1 ms, perHour: 1000}
-";
+fn policy() -> Value {
+    let rollout = json!({
+        "operatorVersion": "1.7", "acceptedOperatorVersions": ["1.7"], "quietPeriod": "1 ms", "perHour": 1_000,
+    });
+    json!({
+        "apiVersion": "flink-remedy.dev/v1alpha1", "kind": "RemediationPolicy", "metadata": {"name": "tests"},
+        "spec": {"mode": "Apply", "rollout": rollout},
+    })
+}
 
 static FLINK_OPERATOR: OnceCell<()> = OnceCell::const_new();
 
@@ -90,10 +91,17 @@ impl Ground {
     /// Starts our operator for the namespace, seeing what the Flink operator is configured with, and returns when it is
     /// ready.
     pub(crate) async fn start(&self) -> Operator {
-        let policy = self.folder.path().join("policy.yaml");
-        std::fs::write(&policy, POLICY).unwrap();
+        self.start_under(|_| {}).await
+    }
+
+    /// The same under a policy whose spec is edited.
+    pub(crate) async fn start_under(&self, edit: impl FnOnce(&mut Value)) -> Operator {
+        let mut policy = policy();
+        edit(&mut policy["spec"]);
+        let file = self.folder.path().join("policy.yaml");
+        std::fs::write(&file, policy.to_string()).unwrap();
         let config = "flink-operator/flink-operator-config";
-        let options = self.scene.options(&["--operator-config", config, "--policy", policy.to_str().unwrap()]).await;
+        let options = self.scene.options(&["--operator-config", config, "--policy", file.to_str().unwrap()]).await;
         let operator = Operator::start(&self.cluster.as_pod(&self.scene.namespace, options).unwrap());
         operator.wait_ready().await;
         operator
