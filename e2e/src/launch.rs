@@ -250,6 +250,8 @@ impl Launch {
                 "--secure-port=0".into(),
                 format!("--service-account-private-key-file={}", self.path("pki/sa.key")),
                 format!("--root-ca-file={}", self.path("pki/ca.crt")),
+                // It makes the folder, which otherwise would stay in /usr/libexec.
+                format!("--flex-volume-plugin-dir={}", self.path("volume-plugins")),
             ],
         )
     }

@@ -15,6 +15,7 @@ use std::process::Command;
 use std::sync::OnceLock;
 
 use anyhow::{Context as _, Result, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
 use crate::crds::Crds;
@@ -119,17 +120,23 @@ impl Cluster {
         Ok(OperatorOptions { program: Some(PathBuf::from(AS_POD)), ..options })
     }
 
-    /// Stops all processes of the pod of that uid where they are, or lets them go on. A container that does not answer is
-    /// like that, or one on a node that has lost its network.
+    /// Stops all processes of the pod of that uid where they are, or lets them go on: nobody answers, as on a node that
+    /// has lost its network. By signals, since nothing can end what a cgroup has frozen.
     pub fn freeze(&self, pod: &str, frozen: bool) -> Result<()> {
         let own = fs::read_to_string("/proc/self/cgroup")?;
-        let path = own.lines().find_map(|line| line.split_once(":freezer:")).context("no freezer in cgroup v1")?.1;
-        let pods = format!("/sys/fs/cgroup/freezer{path}/flink-remedy-e2e.{}/kubepods", self.plane.holder());
+        let path = own.lines().find_map(|line| line.split_once(":pids:")).context("no pids in cgroup v1")?.1;
+        let pods = format!("/sys/fs/cgroup/pids{path}/flink-remedy-e2e.{}/kubepods", self.plane.holder());
         let name = format!("pod{pod}");
         // Of the three classes of pods the guaranteed ones have no folder of their own.
         let folders = ["burstable", "besteffort", ""].map(|class| Path::new(&pods).join(class).join(&name));
         let folder = folders.iter().find(|folder| folder.is_dir()).with_context(|| format!("no {name} in {pods}"))?;
-        fs::write(folder.join("freezer.state"), if frozen { "FROZEN" } else { "THAWED" })?;
+        let mut files = Vec::new();
+        collect(folder, "", &mut files);
+        for file in files.iter().filter(|file| file.ends_with("cgroup.procs")) {
+            for pid in fs::read_to_string(file)?.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?)) {
+                kill_process(pid, if frozen { Signal::STOP } else { Signal::CONT })?;
+            }
+        }
         Ok(())
     }
 
