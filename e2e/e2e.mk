@@ -1,15 +1,16 @@
-# What the tests need beside Rust: four Go binaries, the Flink operator with its CRDs and Flink itself, kept in a cache
+# What the tests need beside Rust: Kubernetes' programs, the Flink operator with its CRDs and Flink itself, kept in a cache
 # outside the tree and built or fetched once. Included by the top Makefile.
 
 FLINK_REMEDY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flink-remedy
 E2E_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
-.PHONY: e2e-prepare controlplane crds fko flink-dist flink-jars option-catalogue option-catalogue-check e2e-fko
+.PHONY: e2e-prepare controlplane crds fko flink-dist flink-jars option-catalogue option-catalogue-check e2e-fko \
+	cluster e2e-cluster
 
 # The harness computes the same folders from the same files, so that a plain `cargo test` finds them.
 export FLINK_REMEDY_CACHE
 
-e2e-prepare: controlplane crds fko flink-dist flink-jars ## build and fetch what the tests against real programs need (once)
+e2e-prepare: controlplane crds fko flink-dist flink-jars cluster ## build and fetch what the tests against real programs need (once)
 
 controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl into the cache
 	@$(E2E_DIR)/controlplane/build.sh "$(FLINK_REMEDY_CACHE)"
@@ -24,7 +25,17 @@ e2e-fko: controlplane crds fko ## the tests beside the real Flink operator alone
 	cargo build --locked --package flink-remedy --package e2e
 	cargo test --locked --package e2e --test fko
 
-flink-dist: ## fetch Flink 1.20 and 2.3 for the local clusters into the cache (560 MB, 340 MB of it kept)
+cluster: flink-dist ## build and pack what a node with pods needs into the cache
+	@$(E2E_DIR)/controlplane/build.sh --node "$(FLINK_REMEDY_CACHE)"
+	@$(E2E_DIR)/cluster/packages.sh "$(FLINK_REMEDY_CACHE)"
+	@$(E2E_DIR)/cluster/node/build.sh "$(FLINK_REMEDY_CACHE)"
+	@$(E2E_DIR)/cluster/image/build.sh "$(FLINK_REMEDY_CACHE)"
+
+e2e-cluster: cluster crds fko ## the tests in a whole cluster with real Flink pods alone (needs root)
+	cargo build --locked --package flink-remedy --package e2e
+	cargo test --locked --package e2e --test cluster
+
+flink-dist: ## fetch Flink 1.18, 1.20 and 2.3 for local clusters and pods into the cache (790 MB, 470 MB of it kept)
 	@$(E2E_DIR)/flink/local/fetch-dist.sh "$(FLINK_REMEDY_CACHE)"
 
 # The Flink versions whose own classes the tests call.

@@ -1,11 +1,15 @@
 #!/bin/sh
 # Builds the four control plane binaries into CACHE/controlplane/KEY, where KEY names their exact
-# sources and flags; what is already there is left alone. `build.sh --print CACHE` only names the folder.
+# sources and flags; what is already there is left alone. `build.sh --print CACHE` only names the folder, and
+# `build.sh --node CACHE` also builds what a node runs.
 set -eu
 cd "$(dirname "$0")"
-print=
-if [ "${1:-}" = --print ]; then print=1; shift; fi
-cache=${1:?usage: build.sh [--print] CACHE}
+print= node=
+case "${1:-}" in
+--print) print=1; shift ;;
+--node) node=1; shift ;;
+esac
+cache=${1:?usage: build.sh [--print | --node] CACHE}
 
 # The same key is computed in e2e/src/artifacts.rs.
 key=$(cat go.mod go.sum build.flags | sha256sum | cut -c1-16)
@@ -32,3 +36,8 @@ build etcd go.etcd.io/etcd/server/v3
 build kube-apiserver k8s.io/kubernetes/cmd/kube-apiserver
 build kube-controller-manager k8s.io/kubernetes/cmd/kube-controller-manager
 build kubectl k8s.io/kubernetes/cmd/kubectl
+if [ -n "$node" ]; then
+	build kube-scheduler k8s.io/kubernetes/cmd/kube-scheduler
+	build kubelet k8s.io/kubernetes/cmd/kubelet
+	build kube-proxy k8s.io/kubernetes/cmd/kube-proxy
+fi

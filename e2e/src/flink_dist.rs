@@ -52,7 +52,7 @@ impl FlinkDist {
 fn pinned(minor: &str) -> Option<(&'static str, &'static str)> {
     PINNED.lines().find_map(|line| {
         let (sha, sdist) = line.split_once("  ")?;
-        let version = sdist.strip_prefix("apache_flink_libraries-")?.strip_suffix(".tar.gz")?;
+        let (_, version) = sdist.strip_suffix(".tar.gz")?.rsplit_once('-')?;
         version.strip_prefix(minor)?.starts_with('.').then_some((sha, version))
     })
 }

@@ -14,6 +14,8 @@ use kube::Client;
 use tokio::time::sleep;
 
 use crate::artifacts::Artifacts;
+use crate::cluster::configuration::ADDRESS as NODE;
+use crate::cluster::node::Node;
 use crate::crds::{self, Crds};
 use crate::identity::{client, write_kubeconfig};
 use crate::pki;
@@ -56,6 +58,11 @@ impl Running {
         self.children.clear();
     }
 
+    /// Lets a process end with this value.
+    pub(crate) fn add(&mut self, name: &'static str, process: Child) {
+        self.children.push((name, process));
+    }
+
     /// The name of a process that has ended, if any has.
     pub fn ended(&mut self) -> Option<&'static str> {
         self.children.iter_mut().find_map(|(name, child)| child.try_wait().ok().flatten().map(|_| *name))
@@ -86,6 +93,8 @@ pub struct Launch {
     artifacts: Artifacts,
     /// Whether the processes are to survive their starter and its terminal.
     detached: bool,
+    /// Whether this machine is a node, as `cluster/hold.sh` makes one.
+    node: bool,
 }
 
 impl Launch {
@@ -101,7 +110,14 @@ impl Launch {
             "{} is neither empty nor the folder of a running control plane",
             dir.display()
         );
-        Ok(Self { dir, crds, artifacts, detached })
+        Ok(Self { dir, crds, artifacts, detached, node: false })
+    }
+
+    /// Also makes this machine the node of the cluster.
+    #[must_use]
+    pub fn with_node(mut self) -> Self {
+        self.node = true;
+        self
     }
 
     /// Starts everything and returns when CRDs are served and namespaces and tokens can be made.
@@ -118,7 +134,10 @@ impl Launch {
             ),
         )?;
 
+        let mut of_node = Running::default();
+        let node = if self.node { Some(Node::start(&self.dir, &mut of_node)?) } else { None };
         let (mut running, server) = self.serve(&admin_token).await?;
+        running.children.append(&mut of_node.children);
         let ca = self.dir.join("pki/ca.crt");
         write_kubeconfig(&self.dir.join("kubeconfig"), &server, Some(&ca), &admin_token)?;
         let admin = client(&server, Some(&ca), &admin_token).await?;
@@ -130,6 +149,9 @@ impl Launch {
         write_kubeconfig(&manager, &server, Some(&ca), &manager_token)?;
         running.children.push(("kube-controller-manager", self.controller_manager(&manager)?));
         usable(&admin).await;
+        if let Some(node) = node {
+            node.join(&manager, &admin, &mut running).await?;
+        }
         if let Some(name) = running.ended() {
             bail!("{name} has ended: {}", self.log_tail(name));
         }
@@ -142,7 +164,7 @@ impl Launch {
     async fn serve(&self, admin_token: &str) -> Result<(Running, String)> {
         for attempt in 1.. {
             let (etcd, api) = (free_port()?, free_port()?);
-            let server = format!("https://127.0.0.1:{api}");
+            let server = format!("https://{}:{api}", self.address());
             let mut running = Running::default();
             running.children.push(("etcd", self.etcd(etcd)?));
             running.children.push(("kube-apiserver", self.apiserver(etcd, api)?));
@@ -168,6 +190,11 @@ impl Launch {
         unreachable!("the loop ends by itself only")
     }
 
+    /// Where the API server listens: pods cannot reach the node's loopback.
+    fn address(&self) -> &'static str {
+        if self.node { NODE } else { "127.0.0.1" }
+    }
+
     fn etcd(&self, port: u16) -> Result<Child> {
         let client = format!("http://127.0.0.1:{port}");
         self.spawn(
@@ -189,10 +216,12 @@ impl Launch {
             "kube-apiserver",
             &[
                 format!("--etcd-servers=http://127.0.0.1:{etcd}"),
-                "--bind-address=127.0.0.1".into(),
-                "--advertise-address=127.0.0.1".into(),
+                format!("--bind-address={}", self.address()),
+                format!("--advertise-address={}", self.address()),
                 format!("--secure-port={port}"),
-                "--endpoint-reconciler-type=none".into(),
+                // The service `kubernetes`, by which pods find it.
+                format!("--endpoint-reconciler-type={}", if self.node { "lease" } else { "none" }),
+                "--kubelet-preferred-address-types=InternalIP".into(),
                 format!("--cert-dir={}", file("pki")),
                 format!("--tls-cert-file={}", file("pki/server.crt")),
                 format!("--tls-private-key-file={}", file("pki/server.key")),
@@ -221,6 +250,8 @@ impl Launch {
                 "--secure-port=0".into(),
                 format!("--service-account-private-key-file={}", self.path("pki/sa.key")),
                 format!("--root-ca-file={}", self.path("pki/ca.crt")),
+                // It makes the folder, which otherwise would stay in /usr/libexec.
+                format!("--flex-volume-plugin-dir={}", self.path("volume-plugins")),
             ],
         )
     }

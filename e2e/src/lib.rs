@@ -19,9 +19,11 @@
 
 pub mod artifacts;
 pub mod audit;
+pub mod cluster;
 pub mod crds;
 pub mod flink_dist;
 mod flink_operator;
+pub mod http;
 mod identity;
 pub mod isolation;
 pub mod job_managers;

@@ -8,15 +8,11 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use http_body_util::{BodyExt as _, Empty};
-use hyper::Request;
-use hyper::body::Bytes;
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
+use crate::http;
 use crate::launch::free_port;
 use crate::plane::beside_tests;
 use crate::wait::await_condition;
@@ -127,15 +123,8 @@ impl Operator {
 
     /// Status and body of a GET on the operator's own address; `None` when nobody answers within 2 s.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
-        let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
-        let request = Request::get(format!("http://{}{path}", self.address)).body(Empty::new()).expect("a GET");
-        let answer = async {
-            let response = client.request(request).await.ok()?;
-            let status = response.status().as_u16();
-            let body = response.into_body().collect().await.ok()?.to_bytes();
-            Some((status, String::from_utf8_lossy(&body).into_owned()))
-        };
-        timeout(Duration::from_secs(2), answer).await.ok().flatten()
+        let url = format!("http://{}{path}", self.address);
+        timeout(Duration::from_secs(2), http::get(&url)).await.ok()?.ok()
     }
 
     /// The page `/metrics`.

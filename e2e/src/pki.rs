@@ -3,10 +3,14 @@
 use std::fs;
 use std::path::Path;
 
+use crate::cluster::configuration::ADDRESS as NODE;
 use anyhow::Result;
 use rcgen::{
     BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose,
 };
+
+/// The address of the service `kubernetes`: the first of the range.
+const SERVICE: &str = "10.96.0.1";
 
 /// Writes `ca.crt`, `server.crt`, `server.key`, `sa.key` and `sa.pub` into `dir`.
 pub(crate) fn write(dir: &Path) -> Result<()> {
@@ -19,7 +23,7 @@ pub(crate) fn write(dir: &Path) -> Result<()> {
     fs::write(dir.join("ca.crt"), ca.self_signed(&ca_key)?.pem())?;
 
     let server_key = KeyPair::generate()?;
-    let names = ["127.0.0.1", "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+    let names = ["127.0.0.1", NODE, SERVICE, "localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
     let mut server = CertificateParams::new(names.map(String::from))?;
     server.distinguished_name.push(DnType::CommonName, "kube-apiserver");
     server.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

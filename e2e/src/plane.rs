@@ -9,7 +9,8 @@ use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
+use futures::FutureExt as _;
 use kube::Client;
 use serde_json::json;
 use tokio::sync::OnceCell;
@@ -34,7 +35,7 @@ pub struct ControlPlane {
     kubeconfig: PathBuf,
     kubectl: PathBuf,
     /// The control plane lives as long as this pipe: until the test process ends, in whatever way.
-    _hold: (Child, ChildStdin),
+    hold: (Child, ChildStdin),
 }
 
 /// What a run of kubectl left behind.
@@ -66,11 +67,16 @@ impl ControlPlane {
     }
 
     fn start(crds: Crds) -> Result<Self> {
-        let kubectl = Artifacts::locate()?.binary("kubectl");
         let dir = tempfile::Builder::new().prefix("flink-remedy-e2e-").tempdir()?.keep();
-        let mut child = Command::new(starter()?)
-            .args(["up", "--hold", "--crds", crds.name(), "--dir"])
-            .arg(&dir)
+        let mut command = Command::new(starter()?);
+        command.args(["up", "--hold", "--crds", crds.name(), "--dir"]).arg(&dir);
+        Self::start_by(command, dir)
+    }
+
+    /// Starts it by a command that ends in `controlplane up --hold --dir DIR`.
+    pub(crate) fn start_by(mut command: Command, dir: PathBuf) -> Result<Self> {
+        let kubectl = Artifacts::locate()?.binary("kubectl");
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -81,7 +87,19 @@ impl ControlPlane {
         let Some(state) = State::load(&dir)? else {
             bail!("`controlplane up` ended with {}", child.wait()?);
         };
-        Ok(Self { kubeconfig: dir.join("kubeconfig"), kubectl, state, dir, _hold: (child, pipe) })
+        Ok(Self { kubeconfig: dir.join("kubeconfig"), kubectl, state, dir, hold: (child, pipe) })
+    }
+
+    /// Makes it this process's control plane with its form of CRDs.
+    pub(crate) fn share(self) -> Result<&'static Self> {
+        let cell = if self.crds() == Crds::Typed { &TYPED } else { &UNTYPED };
+        ensure!(!cell.initialized(), "this process has a control plane already");
+        cell.get_or_init(async || self).now_or_never().context("nobody else starts one")
+    }
+
+    /// The process id of what holds it.
+    pub(crate) fn holder(&self) -> u32 {
+        self.hold.0.id()
     }
 
     /// A client of user `admin` (group `system:masters`), bound to the current runtime, that repeats nothing.
@@ -218,7 +236,7 @@ fn unique(prefix: &str) -> String {
 }
 
 /// The `controlplane` binary: named by cargo in integration tests, else in the target folder.
-fn starter() -> Result<PathBuf> {
+pub(crate) fn starter() -> Result<PathBuf> {
     if let Some(path) = env::var_os("CARGO_BIN_EXE_controlplane") {
         return Ok(PathBuf::from(path));
     }

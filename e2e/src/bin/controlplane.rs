@@ -40,6 +40,9 @@ enum Action {
         /// Stay, and stop everything when standard input closes or on SIGTERM.
         #[arg(long)]
         hold: bool,
+        /// Make this machine a node too; it has to be one that `e2e/cluster/hold.sh` made.
+        #[arg(long, requires = "hold")]
+        node: bool,
     },
     /// Stop what `up` started in the folder and remove the folder.
     Down {
@@ -61,8 +64,8 @@ enum Action {
 #[tokio::main]
 async fn main() -> ExitCode {
     let result = match Args::parse().command {
-        Action::Up { dir, crds, hold: false } => up(&dir, crds).await,
-        Action::Up { dir, crds, hold: true } => hold(&dir, crds).await,
+        Action::Up { dir, crds, hold: false, .. } => up(&dir, crds).await,
+        Action::Up { dir, crds, hold: true, node } => hold(&dir, crds, node).await,
         Action::Down { dir } => down(&dir).await,
         Action::Crds { crds, to } => write_crds(crds, &to),
     };
@@ -93,7 +96,7 @@ async fn up(dir: &Path, crds: Crds) -> Result<()> {
     say(dir, &state)
 }
 
-async fn hold(dir: &Path, crds: Crds) -> Result<()> {
+async fn hold(dir: &Path, crds: Crds, node: bool) -> Result<()> {
     let (closed, on_close) = oneshot::channel();
     // A plain thread: the runtime would wait for a blocked read before it lets the process end.
     std::thread::spawn(move || {
@@ -101,6 +104,7 @@ async fn hold(dir: &Path, crds: Crds) -> Result<()> {
         let _ = closed.send(());
     });
     let launch = Launch::new(dir, crds, false)?;
+    let launch = if node { launch.with_node() } else { launch };
     let held = async {
         let (mut running, state) = launch.start().await?;
         say(dir, &state)?;

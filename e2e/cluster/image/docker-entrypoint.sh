@@ -1,0 +1,3 @@
+#!/bin/bash
+# The entry point that Flink's Kubernetes integration names in every pod.
+exec "$@"
