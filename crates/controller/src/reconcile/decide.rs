@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use checklist::annotations::{FILLED, QUARANTINED};
 use checklist::{
-    Announced, Approval, Filled, FilledValue, HoldReason, Holdings, Obedience, Plan, Quarantine, Restart, Setback, Target,
-    Timing,
+    Announced, Approval, Filled, FilledValue, HoldReason, Holdings, Obedience, Plan, Quarantine, Restart, Setback,
+    Target, Timing,
 };
 use flink_api::{FlinkDeployment, GROUP, VERSION};
 use jiff::{RoundMode, SignedDuration, Timestamp, TimestampRound, Unit};
@@ -364,7 +364,7 @@ mod tests {
             ..Holdings::default()
         };
         let held = |plan: &mut Plan| plan.timing = Timing::Held(HoldReason::Announced(None));
-        let Change { values, record, restarts } = change(decided(&holdings, held));
+        let Change { values, record, restarts, .. } = change(decided(&holdings, held));
         let record = record.unwrap();
         assert!(values == holdings.ours && !restarts);
         assert_eq!(record.announced.as_ref().unwrap().at.to_string(), "2026-01-02T03:04:06Z");

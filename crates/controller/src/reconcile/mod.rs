@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use checklist::{HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Situation, Subject, SubjectError, Timing, plan};
-use flink_api::FlinkDeployment;
+use flink_api::{FlinkDeployment, Kind};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
@@ -253,8 +253,10 @@ async fn slot<'a>(
     let waiting = Waiting { uid: deployment.uid(), since: look.waiting_since(now) };
     let take = || context.slot.take(&context.jobs, waiting, &context.policy, now);
     let slot = take().await?;
+    // A session cluster has none to take, and a transition of blue and green takes one by itself.
     let has_job = deployment.spec.as_result().is_ok_and(|spec| spec.job.is_some());
-    if !(context.policy.rollout.savepoint_first && has_job) {
+    let can_take = has_job && deployment.kind != Kind::BlueGreenDeployment;
+    if !(context.policy.rollout.savepoint_first && can_take) {
         return Ok(slot);
     }
     // Others need not wait while we ask.

@@ -84,11 +84,11 @@ fn wanted(job: &FlinkDeployment, plan: &str, now: Timestamp) -> Value {
             "name": format!("{name}-{plan}-{}", now.as_second() / 60),
             "namespace": job.namespace(),
             "labels": {PLAN: plan},
-            "ownerReferences": [{"apiVersion": format!("{GROUP}/{VERSION}"), "kind": "FlinkDeployment",
+            "ownerReferences": [{"apiVersion": format!("{GROUP}/{VERSION}"), "kind": job.kind.name(),
                                  "name": job.name(), "uid": job.uid()}],
         },
         "spec": {
-            "jobReference": {"kind": "FlinkDeployment", "name": job.name()},
+            "jobReference": {"kind": job.kind.name(), "name": job.name()},
             "savepoint": {"disposeOnDelete": false},
         },
     })
