@@ -7,6 +7,7 @@ pub mod annotations;
 mod catalogue;
 mod evaluate;
 mod filled;
+mod given_up;
 mod holdings;
 mod leaving;
 mod log4j;

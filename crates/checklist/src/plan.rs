@@ -7,6 +7,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use crate::filled::hex;
+use crate::given_up::{quarantine, tug_of_war};
 use crate::leaving::{Leaving, NESTED_YAML};
 use crate::moment::{is_free, is_ours_to_write, is_rolled_back, moment};
 use crate::policy::{Opening, Rollout};
@@ -142,22 +143,6 @@ pub fn plan_with(
     let is_used = plan.restarts || holdings.is_left_to().is_some();
     plan.approved &= is_used && plan.timing == Timing::Now;
     plan
-}
-
-/// Why a plan is not tried again with which the job has not come back before, unless a person says so.
-fn quarantine(plan: &Plan, moment: &Moment, holdings: &Holdings) -> Option<HoldReason> {
-    let quarantine =
-        holdings.quarantine_in_force().filter(|quarantine| quarantine.covers(&plan.fills, &holdings.ours))?;
-    let is_approved = plan.approved && *moment == Moment::Stable;
-    (!is_approved).then(|| HoldReason::Quarantined { plan: quarantine.plan.clone(), why: quarantine.why.clone() })
-}
-
-/// That somebody else keeps taking our values away, so that we leave the job to them, unless a person says otherwise.
-fn tug_of_war(plan: &Plan, situation: &Situation, holdings: &Holdings) -> Option<HoldReason> {
-    let filled = holdings.filled.as_ref().filter(|_| !plan.approved)?;
-    let others = || situation.changed_by.clone().unwrap_or_else(|| "somebody".to_owned());
-    let is_again = holdings.has_lost() && situation.changed.is_some_and(|lost| filled.is_tug_of_war(lost));
-    filled.left_to.clone().or_else(|| is_again.then(others)).map(HoldReason::TugOfWar)
 }
 
 /// What would be written, without a moment for it yet, and the subject with it.

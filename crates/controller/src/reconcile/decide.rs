@@ -357,7 +357,8 @@ mod tests {
     #[test]
     fn an_announcement_changes_nothing_but_the_record() {
         let ours = Target::option("ours");
-        let before = Filled { approval_used: Some("now".into()), ..Filled::new("old".into(), now(), BTreeMap::new()) };
+        let mut before = Filled::new("old".into(), now(), BTreeMap::new());
+        before.approval_used = Some("now".into());
         let holdings = Holdings {
             filled: Some(before.clone()),
             ours: BTreeMap::from([(ours.clone(), "1".into())]),
@@ -365,10 +366,10 @@ mod tests {
         };
         let held = |plan: &mut Plan| plan.timing = Timing::Held(HoldReason::Announced(None));
         let Change { values, record, restarts, .. } = change(decided(&holdings, held));
-        let record = record.unwrap();
+        let mut record = record.unwrap();
         assert!(values == holdings.ours && !restarts);
-        assert_eq!(record.announced.as_ref().unwrap().at.to_string(), "2026-01-02T03:04:06Z");
-        assert_eq!(Filled { announced: None, ..record }, before);
+        assert_eq!(record.announced.take().unwrap().at.to_string(), "2026-01-02T03:04:05Z");
+        assert_eq!(record, before);
         let announced = |plan: &mut Plan| plan.timing = Timing::Held(HoldReason::Announced(Some(now())));
         assert_eq!(decided(&holdings, announced), Intent::Nothing);
         let copied = Holdings { foreign_record: true, ..Holdings::default() };
