@@ -4,7 +4,7 @@
 set -eu
 dir=${1:?usage: init.sh DIR COMMAND...}
 shift
-hostname node
+echo node >/proc/sys/kernel/hostname
 
 # Shared among the pods of this machine, with nobody outside.
 mount --make-rprivate /
@@ -53,5 +53,7 @@ ip route add 10.96.0.0/16 dev node0
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 1 >/proc/sys/net/bridge/bridge-nf-call-iptables
 
+# By this a program knows that it may change the machine.
+export FLINK_REMEDY_MACHINE="$dir"
 # Not exec: whatever loses its parent becomes a child of the first process, and a shell buries it.
 "$@"

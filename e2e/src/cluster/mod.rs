@@ -73,6 +73,9 @@ fn possible() -> Result<(), String> {
     if !rustix::process::geteuid().is_root() {
         return Err("root is needed".to_owned());
     }
+    if env::consts::ARCH != "x86_64" {
+        return Err("the images are for x86-64".to_owned());
+    }
     if !Path::new(MEMORY_CGROUPS).is_dir() {
         return Err(format!("cgroup v1 is needed, and there is no {MEMORY_CGROUPS}"));
     }

@@ -21,6 +21,8 @@ use crate::wait::await_condition;
 
 /// On a busy machine a first start takes several times the usual 10 s.
 const READY: Duration = Duration::from_secs(90);
+/// Set by `cluster/init.sh`.
+const MACHINE: &str = "FLINK_REMEDY_MACHINE";
 const IMAGES: [&str; 2] = ["pause.tar", "flink.tar"];
 
 /// Where `make cluster` has put what a node runs.
@@ -64,6 +66,7 @@ pub(crate) struct Node {
 impl Node {
     /// Starts containerd, which needs no control plane, and has it take the images in.
     pub(crate) fn start(folder: &Path, running: &mut Running) -> Result<Self> {
+        ensure!(env::var_os(MACHINE).is_some(), "this is no machine that e2e/cluster/hold.sh made");
         let tools = NodeTools::locate()?;
         let networks = folder.join("networks");
         fs::create_dir(&networks)?;

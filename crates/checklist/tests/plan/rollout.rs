@@ -92,17 +92,20 @@ fn a_restart_follows_its_announcement_by_the_notice() {
 fn what_is_announced_is_the_first_time_in_a_window_after_the_notice() {
     let mut rollout = nightly();
     rollout["notice"] = json!("30 min");
-    let held = |now: &str, announced: Option<&str>| {
-        let hash = plan_of(&running(), Mode::Apply).hash;
+    let hash = plan_of(&running(), Mode::Apply).hash;
+    for (now, announced, expected) in [
+        ("2026-06-15T12:00:00Z", None, "held: Announced"),
+        ("2026-06-15T12:00:01Z", Some("2026-06-15T12:00:00Z"), "held: Announced until 2026-06-16T02:00:00Z"),
+        ("2026-06-15T13:00:00Z", Some("2026-06-15T12:00:00Z"), "held: Window until 2026-06-16T02:00:00Z"),
+        ("2026-06-16T02:00:00Z", Some("2026-06-15T12:00:00Z"), "now, restarts"),
+        ("2026-06-16T02:10:01Z", Some("2026-06-16T02:10:00Z"), "held: Announced until 2026-06-16T02:40:00Z"),
+        // Too late for this night.
+        ("2026-06-16T03:40:01Z", Some("2026-06-16T03:40:00Z"), "held: Announced until 2026-06-17T02:00:00Z"),
+    ] {
         let announced = announced.map(|at| (hash.as_str(), at));
         let plan = plan_at(&running(), &json!({"rollout": rollout}), now, announced);
-        let at = if let Timing::Held(reason) = &plan.timing { format!("{:?}", reason.until()) } else { String::new() };
-        format!("{} {at}", outcome(&plan))
-    };
-    assert_eq!(held("2026-06-15T12:00:00Z", None), "held: Announced None");
-    assert_eq!(held("2026-06-15T13:00:00Z", Some("2026-06-15T12:00:00Z")), "held: Window 2026-06-16T02:00:00Z");
-    assert_eq!(held("2026-06-16T02:00:00Z", Some("2026-06-15T12:00:00Z")), "now, restarts ");
-    assert_eq!(held("2026-06-16T02:10:00Z", None), "held: Announced 2026-06-16T02:40:00Z");
-    // Announced too late for this night.
-    assert_eq!(held("2026-06-16T03:40:00Z", None), "held: Announced 2026-06-17T02:00:00Z");
+        let until = if let Timing::Held(reason) = &plan.timing { reason.until() } else { None };
+        let until = until.map_or_else(String::new, |time| format!(" until {time}"));
+        assert_eq!(outcome(&plan) + &until, expected, "{now}");
+    }
 }

@@ -257,6 +257,7 @@ mod tests {
         let (slot, two) = (RestartSlot::default(), rollout(&json!({"maxConcurrent": 2})));
         cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
         assert!(slot.take(&jobs, ask("a"), &two, now()).await.is_err(), "its own restart is not over");
+        slot.leave("a");
         slot.take(&jobs, ask("b"), &two, now()).await.unwrap().written("b", 2);
         let mut unseen = job("b", None, "STABLE");
         unseen.metadata.generation = Some(1);
