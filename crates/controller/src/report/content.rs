@@ -199,9 +199,10 @@ fn hold(plan: &Plan, quiet_until: Option<Timestamp>) -> Option<HoldReport> {
         Timing::NextDeploy if plan.is_pressing() => &HoldReason::NextDeploy,
         Timing::NextDeploy | Timing::Now | Timing::Nothing => return None,
     };
-    let next_retry = match reason {
-        HoldReason::HourlyBudget(free_at) | HoldReason::RolloutHalted(free_at) => Some(*free_at),
-        reason => quiet_until.filter(|_| *reason == HoldReason::Quiet),
+    let next_retry = if let HoldReason::HourlyBudget(free_at) | HoldReason::RolloutHalted(free_at) = reason {
+        Some(*free_at)
+    } else {
+        quiet_until.filter(|_| *reason == HoldReason::Quiet)
     };
     Some(HoldReport { reason: reason.label().to_owned(), message: bounded(reason.to_string()), next_retry })
 }
