@@ -31,7 +31,7 @@ fn cluster() -> Value {
     cluster
 }
 
-fn session_job(upgrade_mode: &str, status: Value, cluster: &Value) -> Plan {
+fn session_job(upgrade_mode: &str, status: &Value, cluster: &Value) -> Plan {
     let job: FlinkSessionJob = serde_json::from_value(json!({
         "metadata": {"name": "top", "namespace": "shop", "generation": 5},
         "spec": {"deploymentName": "orders", "job": {"upgradeMode": upgrade_mode}}, "status": status,
@@ -43,7 +43,7 @@ fn session_job(upgrade_mode: &str, status: Value, cluster: &Value) -> Plan {
 #[test]
 fn a_session_job_restarts_on_a_settled_cluster_that_keeps_its_state() {
     let stable = running()["status"].clone();
-    let of = |mode: &str, status: &Value, cluster: &Value| outcome(&session_job(mode, status.clone(), cluster));
+    let of = |mode: &str, status: &Value, cluster: &Value| outcome(&session_job(mode, status, cluster));
     assert_eq!(of("savepoint", &stable, &cluster()), "now, restarts");
     assert_eq!(of("stateless", &stable, &cluster()), "held: Stateless");
     assert_eq!(of("last-state", &stable, &cluster()), "held: NoHighAvailability");
@@ -61,7 +61,7 @@ fn a_session_job_restarts_on_a_settled_cluster_that_keeps_its_state() {
     gone["status"].take();
     assert_eq!(of("savepoint", &stable, &gone), "held: SessionClusterUnsettled");
     let fills: Vec<String> =
-        session_job("savepoint", stable, &cluster()).fills.keys().map(ToString::to_string).collect();
+        session_job("savepoint", &stable, &cluster()).fills.keys().map(ToString::to_string).collect();
     assert_eq!(fills, ["execution.checkpointing.incremental"], "what is the cluster's stays there");
 }
 
