@@ -67,12 +67,12 @@ impl Kinds {
     }
 
     /// Notes how it stands, and says so if that is new.
-    fn set(&self, kind: Kind, scope: &Scope, state: State) {
+    fn set(&self, kind: Kind, scope: &Scope, state: &State) {
         let (name, namespace) = (kind.name(), scope.as_deref());
         let is_new = self.0.send_if_modified(|states| {
-            states.insert((kind, scope.clone()), state.clone()).is_none_or(|old| old != state)
+            states.insert((kind, scope.clone()), state.clone()).is_none_or(|old| old != *state)
         });
-        match &state {
+        match state {
             _ if !is_new => {}
             State::Unknown => {}
             State::Absent => info!(namespace, "the kind {name} is not installed; it is looked for from time to time"),
@@ -110,7 +110,7 @@ impl<F: Forget> Follower<F> {
                 Ok(()) => (self.watch(&api, into, &mut seen).await, AGAIN),
                 Err(state_and_again) => state_and_again,
             };
-            self.kinds.set(self.kind, &self.scope, state);
+            self.kinds.set(self.kind, &self.scope, &state);
             tokio::time::sleep(again).await;
         }
     }
@@ -129,7 +129,7 @@ impl<F: Forget> Follower<F> {
                     let is_whole = matches!(event, Event::InitDone);
                     seen.event(event, &self.asks, &self.forget);
                     if is_whole {
-                        self.kinds.set(self.kind, &self.scope, State::Seen);
+                        self.kinds.set(self.kind, &self.scope, &State::Seen);
                     }
                 }
                 Err(error) => {
@@ -194,13 +194,13 @@ mod tests {
         let watched = ["a", "b"].map(|namespace| (Kind::SessionJob, Some(namespace.to_owned())));
         let kinds = Kinds::new(watched.iter().cloned());
         assert!(futures::poll!(std::pin::pin!(kinds.looked_for())).is_pending());
-        kinds.set(Kind::SessionJob, &watched[0].1, State::Absent);
+        kinds.set(Kind::SessionJob, &watched[0].1, &State::Absent);
         assert!(futures::poll!(std::pin::pin!(kinds.looked_for())).is_pending());
-        kinds.set(Kind::SessionJob, &watched[1].1, State::Unseen("no right".to_owned()));
+        kinds.set(Kind::SessionJob, &watched[1].1, &State::Unseen("no right".to_owned()));
         kinds.looked_for().await;
         let known = |namespace| kinds.are_known(Kind::SessionJob, namespace);
         assert!(known("a") && !known("b") && !known("c"));
-        kinds.set(Kind::SessionJob, &watched[1].1, State::Seen);
+        kinds.set(Kind::SessionJob, &watched[1].1, &State::Seen);
         assert!(known("b") && !kinds.are_known(Kind::BlueGreenDeployment, "b"));
     }
 

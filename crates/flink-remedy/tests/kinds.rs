@@ -71,6 +71,19 @@ fn a_session_job_whose_cluster_is_broken_says_so() {
 }
 
 #[test]
+fn what_would_go_down_with_a_session_cluster_is_counted_and_named() {
+    let cluster = format!("{}{}", SESSION_CLUSTER.replace("VERSION", "v1_20"), support::RUNNING)
+        .replace("namespace: shop\n", "namespace: shop\n  generation: 1\n");
+    let other = SESSION_JOB.replace("top-sellers", "adhoc");
+    let elsewhere = SESSION_JOB.replace("top-sellers", "elsewhere").replace("namespace: shop", "namespace: other");
+    let there = SESSION_CLUSTER.replace("VERSION", "v1_20").replace("namespace: shop", "namespace: other");
+    let all = jobs(&[cluster.as_str(), SESSION_JOB, &other, &elsewhere, &there].join("---\n"));
+    let plan = &all[0]["plan"];
+    assert_eq!(plan["timing"], "Held");
+    assert!(plan["reason"].as_str().unwrap().contains("down: 2 FlinkSessionJobs (adhoc, top-sellers)"), "{plan}");
+}
+
+#[test]
 fn a_blue_green_deployment_is_judged_through_its_template() {
     let [job] = &jobs(BLUE_GREEN)[..] else { panic!("one job") };
     assert_eq!(finding(job, "CKP003")["fills"]["execution.checkpointing.incremental"], "true");

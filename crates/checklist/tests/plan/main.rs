@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a deployment that cannot be read fails the test")]
 
 mod job;
+mod kinds;
 mod matrix;
 mod rollout;
 mod setback;

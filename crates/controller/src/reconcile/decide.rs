@@ -365,17 +365,10 @@ mod tests {
             ..Holdings::default()
         };
         let held = |plan: &mut Plan| plan.timing = Timing::Held(HoldReason::Announced(None));
-<<<<<<< ours
         let Change { values, record, restarts, .. } = change(decided(&holdings, held));
         let mut record = record.unwrap();
         assert!(values == holdings.ours && !restarts);
         assert_eq!(record.announced.take().unwrap().at.to_string(), "2026-01-02T03:04:05Z");
-=======
-        let Change { values, record, restarts } = change(decided(&holdings, held));
-        let mut record = record.unwrap();
-        assert!(values == holdings.ours && !restarts);
-        assert_eq!(record.announced.take().unwrap().at.to_string(), "2026-01-02T03:04:06Z");
->>>>>>> theirs
         assert_eq!(record, before);
         let announced = |plan: &mut Plan| plan.timing = Timing::Held(HoldReason::Announced(Some(now())));
         assert_eq!(decided(&holdings, announced), Intent::Nothing);

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use checklist::Target;
-use flink_api::FlinkDeployment;
+use flink_api::{FlinkDeployment, Kind};
 use http::{Request, Response};
 use kube::Client;
 use kube::client::Body;
@@ -58,6 +58,16 @@ fn status(code: u16, reason: &str, message: &str, causes: &Value) -> Value {
 
 /// Carries an intent out against a server that gives this one answer; returns the request's parts as well.
 async fn exchange(intent: Intent, code: u16, answer: Value) -> (Result<(), ApplyError>, String, String, Value) {
+    exchange_about(job(), intent, code, answer).await
+}
+
+/// The same about this object.
+async fn exchange_about(
+    object: FlinkDeployment,
+    intent: Intent,
+    code: u16,
+    answer: Value,
+) -> (Result<(), ApplyError>, String, String, Value) {
     let (client, handle) = mocked();
     let server = tokio::spawn(async move {
         let mut handle = pin!(handle);
@@ -68,7 +78,7 @@ async fn exchange(intent: Intent, code: u16, answer: Value) -> (Result<(), Apply
         let body = serde_json::from_slice(&body.collect_bytes().await.unwrap()).unwrap();
         (format!("{} {}", parts.method, parts.uri), content_type, body)
     });
-    let result = apply(&client, &open_fence(), &job(), &intent).await.map(|_| ());
+    let result = apply(&client, &open_fence(), &object, &intent).await.map(|_| ());
     let (line, content_type, body) = server.await.unwrap();
     (result, line, content_type, body)
 }
@@ -90,6 +100,28 @@ async fn a_change_is_one_server_side_apply_without_force_bound_to_uid_and_versio
     assert_eq!(body["spec"]["flinkConfiguration"], json!({"state.backend.incremental": "true"}));
     assert_eq!(body["spec"]["podTemplate"], json!({"metadata": {"annotations": {"prometheus.io/scrape": "true"}}}));
     assert_eq!(body["spec"]["logConfiguration"], json!({"log4j-console.properties": "rootLogger.level = INFO\n"}));
+}
+
+#[tokio::test]
+async fn each_kind_is_written_where_it_keeps_what_rules_judge() {
+    for (kind, plural, spec) in [
+        (Kind::SessionJob, "flinksessionjobs", "/spec"),
+        (Kind::BlueGreenDeployment, "flinkbluegreendeployments", "/spec/template/spec"),
+    ] {
+        let object = FlinkDeployment { kind, ..job() };
+        let (result, line, _, body) = exchange_about(object, change(), 200, json!({"metadata": {"name": "o"}})).await;
+        result.unwrap();
+        let path = format!("PATCH /apis/flink.apache.org/v1beta1/namespaces/shop/{plural}/orders?");
+        assert!(line.starts_with(&path), "{line}");
+        assert_eq!(body["kind"], kind.name());
+        assert_eq!(body.pointer(spec).unwrap()["flinkConfiguration"], json!({"state.backend.incremental": "true"}));
+        assert_eq!(body["spec"].as_object().unwrap().len(), if spec == "/spec" { 3 } else { 1 });
+        let causes = json!([{"reason": "FieldManagerConflict", "field": format!("{}.flinkConfiguration", spec.replace('/', "."))}]);
+        let whole = status(409, "Conflict", "Apply failed", &causes);
+        let object = FlinkDeployment { kind, ..job() };
+        let error = exchange_about(object, change(), 409, whole).await.0.unwrap_err();
+        assert!(matches!(&error, ApplyError::NotAMap(at) if *at == spec[1..].replace('/', ".")), "{error:?}");
+    }
 }
 
 #[tokio::test]

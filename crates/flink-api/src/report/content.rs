@@ -3,7 +3,7 @@ use k8s_openapi::jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What flink-remedy knows of one FlinkDeployment. It is written by flink-remedy alone, and only when something has
+/// What flink-remedy knows of one job. It is written by flink-remedy alone, and only when something has
 /// changed; deleting it loses no safety, since ownership and quarantine stand on the job itself. It is written again at
 /// the next look.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]

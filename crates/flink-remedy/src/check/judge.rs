@@ -162,12 +162,13 @@ fn unjudged(error: &SubjectError) -> (&'static [&'static str], String) {
         SubjectError::Configuration(_) => &["flinkConfiguration"],
         SubjectError::NoSessionCluster(_) | SubjectError::SessionCluster { .. } => &["deploymentName"],
     };
-    let problem = match error {
-        SubjectError::NoSessionCluster(name) => format!(
+    let problem = if let SubjectError::NoSessionCluster(name) = error {
+        format!(
             "its session cluster {name} is not among the input, so nobody knows its Flink version and configuration; \
              give the FlinkDeployment {name} as well"
-        ),
-        _ => error.to_string(),
+        )
+    } else {
+        error.to_string()
     };
     (path, problem)
 }
