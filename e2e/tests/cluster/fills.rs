@@ -35,7 +35,7 @@ fn a_running_job_restarts_once_and_goes_on_with_every_fill() {
 }
 
 /// Restored from a savepoint, and counting where the count was left off.
-async fn goes_on(flink: &Flink, before: Count) -> Result<(), String> {
+pub(crate) async fn goes_on(flink: &Flink, before: Count) -> Result<(), String> {
     let restored = flink.of_job("/checkpoints").await?["latest"]["restored"].clone();
     let path = restored["external_path"].as_str().unwrap_or_default();
     if restored["is_savepoint"] != true || !path.starts_with("file:/flink-data/savepoints/") {

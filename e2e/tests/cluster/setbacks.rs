@@ -1,26 +1,89 @@
 //! Restarts that do not go well, or not yet.
 
-use crate::ground::{job, on_ground};
+use serde_json::{Value, json};
+
+use crate::fills::goes_on;
+use crate::ground::{Ground, job, on_ground};
+
+const QUARANTINED: &str = "flink-remedy.dev/quarantined";
+
+/// Watches restarts closely, and asks JobManagers for checkpoints.
+fn closely(spec: &mut Value) {
+    spec["verification"] = json!({"grace": "3 s", "askJobManager": true});
+}
 
 /// The job's own code does not start with a value that was filled. The API server and the Flink operator cannot know.
 #[test]
-fn a_job_that_cannot_start_with_a_fill_is_told_to_have_failed() {
-    on_ground("a_job_that_cannot_start_with_a_fill_is_told_to_have_failed", async |ground| {
+fn what_a_job_cannot_start_with_is_taken_back_and_the_job_goes_on_from_its_state() {
+    on_ground("what_a_job_cannot_start_with_is_taken_back_and_the_job_goes_on_from_its_state", async |ground| {
         let refusing = job("j", &["--refuse", "restart-strategy.type=exponential-delay"]);
-        ground.create_checkpointed(refusing).await;
-        let operator = ground.start().await;
-        ground.scene.filled("j").await;
-        ground
-            .until("the restart to have failed", async || {
-                let mut failed = ground.scene.notes("j", "RemediationFailed").await.into_iter();
-                let is_told = failed.any(|note| note.contains("the job has failed"));
-                if is_told { Ok(()) } else { Err(format!("{:#?}", ground.scene.said().await)) }
-            })
-            .await;
+        let before = ground.create_checkpointed(refusing).await;
+        let count = ground.until("the job to count", async || before.count().await).await;
+        let operator = ground.start_under(closely).await;
+        let note = told(ground, "RemediationWithdrawn", "the job has failed").await;
+        assert!(note.contains("restart-strategy.type=exponential-delay"), "{note}");
+        ground.stable("j").await;
+        let after = ground.flink("j").await;
+        ground.until("the job to be restored", async || goes_on(&after, count).await).await;
+        told(ground, "RemediationVerified", "stable again without the values that were taken back").await;
         ground.scene.settle(&operator, 1).await;
-        assert_eq!(ground.scene.job("j").await.data["status"]["jobStatus"]["state"], "FAILED");
-        assert!(ground.logs_of("j").contains("this job does not run with restart-strategy.type=exponential-delay"));
+        assert_eq!(ground.scene.patches().len(), 2, "{:#?}", ground.scene.patches());
+        assert!(ground.scene.job("j").await.metadata.annotations.unwrap().contains_key(QUARANTINED));
+        let held = ["RemediationHeld", "RemediationWithdrawn", "RemediationVerified"];
+        let said = ground.told();
+        assert!(said.first().is_some_and(|first| first == "Remediated"), "{said:?}");
+        assert!(held.iter().all(|reason| said.iter().any(|told| told == reason)), "{said:?}");
     });
+}
+
+/// Too little memory, by a setting of the platform's own; one failure is enough to halt everything. Then the platform mends
+/// its policy and clears the quarantine.
+#[test]
+fn a_setting_with_too_little_memory_is_taken_back_and_a_better_one_verified() {
+    on_ground("a_setting_with_too_little_memory_is_taken_back_and_a_better_one_verified", async |ground| {
+        let before = ground.create_checkpointed(job("j", &[])).await;
+        let count = ground.until("the job to count", async || before.count().await).await;
+        let metaspace = |size: &'static str| {
+            move |spec: &mut Value| {
+                closely(spec);
+                spec["breaker"] = json!({"failures": 1});
+                spec["settings"] = json!([{"key": METASPACE, "value": size}]);
+            }
+        };
+        let operator = ground.start_under(metaspace("4 mb")).await;
+        told(ground, "RemediationWithdrawn", METASPACE).await;
+        ground.stable("j").await;
+        let after = ground.flink("j").await;
+        ground.until("the job to be restored", async || goes_on(&after, count).await).await;
+        let halted =
+            ground.scene.events().await.into_iter().filter(|event| event.reason.as_deref() == Some("RolloutHalted"));
+        assert_eq!(halted.count(), 1, "{:#?}", ground.scene.said().await);
+        ground.scene.settle(&operator, 1).await;
+
+        ground.scene.merge("j", json!({"metadata": {"annotations": {QUARANTINED: null}}})).await;
+        let operator = ground.start_under(metaspace("256 mb")).await;
+        told(ground, "RemediationVerified", METASPACE).await;
+        let again = ground.flink("j").await;
+        ground.until("the job to be restored", async || goes_on(&again, count).await).await;
+        ground.scene.settle(&operator, 1).await;
+        assert_eq!(ground.scene.patches().len(), 3, "{:#?}", ground.scene.patches());
+    });
+}
+
+const METASPACE: &str = "jobmanager.memory.jvm-metaspace.size";
+
+/// Returns the note of an Event on the job once it is there: pods take their time.
+async fn told(ground: &Ground, reason: &str, text: &str) -> String {
+    ground
+        .until(&format!("Event {reason} with `{text}`"), async || {
+            let notes = ground.scene.notes("j", reason).await.into_iter();
+            let found = notes.filter(|note| note.contains(text)).last();
+            match found {
+                Some(note) => Ok(note),
+                None => Err(format!("{:#?}", ground.scene.said().await)),
+            }
+        })
+        .await
 }
 
 /// The new deployment takes half a minute more until it has submitted the job, as with a large image or much to restore.
@@ -28,13 +91,13 @@ fn a_job_that_cannot_start_with_a_fill_is_told_to_have_failed() {
 fn a_slow_restart_is_no_failure() {
     on_ground("a_slow_restart_is_no_failure", async |ground| {
         ground.create_checkpointed(job("j", &["--main-takes", "30000"])).await;
-        let operator = ground.start().await;
+        let operator = ground.start_under(closely).await;
         ground.scene.filled("j").await;
         ground.stable("j").await;
-        ground.scene.note("j", "RemediationUnverified", "").await;
+        told(ground, "RemediationVerified", "has completed a checkpoint since").await;
         ground.scene.settle(&operator, 1).await;
         assert_eq!(ground.scene.patches().len(), 1, "{:#?}", ground.scene.patches());
-        assert_eq!(ground.told(), ["Remediated", "RemediationUnverified"]);
+        assert_eq!(ground.told(), ["Remediated", "RemediationVerified"]);
     });
 }
 
