@@ -4,8 +4,8 @@ use std::io::Write as _;
 use std::process::Command;
 
 use e2e::{
-    AuditEntry, Crds, Operator, apply, await_condition, binary, flink_blue_green_deployments, flink_session_jobs,
-    patch_status,
+    AuditEntry, Crds, Operator, OperatorOptions, apply, await_condition, binary, flink_blue_green_deployments,
+    flink_session_jobs, patch_status,
 };
 use kube::Api;
 use kube::api::DynamicObject;
@@ -210,14 +210,21 @@ async fn the_hold_of_a_session_cluster_counts_and_names_its_jobs() {
     // Known anew when they change.
     scene.create(session_job("d", "c")).await;
     scene.note("c", "RemediationHeld", "3 FlinkSessionJobs (a, b, d)").await;
+    let (reason, _) = reason_to_hold(&scene, &scene.options(&[]).await, "c").await;
+    assert!(reason.contains("3 FlinkSessionJobs (a, b, d)"), "{reason}");
+}
+
+/// Why `check --cluster` would hold the job, and what it warns of.
+async fn reason_to_hold(scene: &Scene, options: &OperatorOptions, name: &str) -> (String, String) {
     let mut command = Command::new(binary());
     command.args(["check", "--cluster", "-n", &scene.namespace, "-o", "json"]);
-    command.env("KUBECONFIG", scene.options(&[]).await.kubeconfig);
+    command.env("KUBECONFIG", &options.kubeconfig);
     let ran = tokio::task::spawn_blocking(move || command.output()).await.expect("a run").expect("it runs");
-    let report: Value = serde_json::from_slice(&ran.stdout).expect("JSON");
+    let warned = String::from_utf8_lossy(&ran.stderr).into_owned();
+    let report: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|error| panic!("{error}: {warned}"));
     let jobs = report["jobs"].as_array().expect("jobs");
-    let held = jobs.iter().find(|job| job["name"] == "c").expect("the cluster");
-    assert!(held["plan"]["reason"].to_string().contains("3 FlinkSessionJobs (a, b, d)"), "{}", held["plan"]);
+    let held = jobs.iter().find(|job| job["name"] == name).expect("the job");
+    (held["plan"]["reason"].to_string(), warned)
 }
 
 #[tokio::test]
@@ -292,10 +299,13 @@ async fn without_the_right_to_session_jobs_all_else_goes_on() {
     )
     .await;
     let token = scene.plane.token(namespace, "operator").await;
-    let operator = Operator::start(&scene.options_as(&token, scene.plane.server(), &["--operator-config", "none"]));
+    let options = scene.options_as(&token, scene.plane.server(), &["--operator-config", "none"]);
+    let operator = Operator::start(&options);
     operator.wait_ready().await;
     scene.filled("new").await;
     scene.note("c", "RemediationHeld", "how many FlinkSessionJobs run on it cannot be told").await;
+    let (_, warned) = reason_to_hold(&scene, &options, "c").await;
+    assert!(warned.contains("warning: FlinkSessionJobs cannot be listed"), "{warned}");
     let said = "may not list and watch flinksessionjobs.flink.apache.org";
     assert_eq!(operator.logs().matches(said).count(), 1, "{}", operator.logs());
     assert_eq!(operator.terminate().await.code(), Some(0), "{}", operator.logs());
