@@ -7,7 +7,7 @@ use crate::ground::{Ground, job, on_ground};
 
 const QUARANTINED: &str = "flink-remedy.dev/quarantined";
 
-/// Watches restarts closely, and asks JobManagers for checkpoints.
+/// Watches restarts closely, and asks `JobManager`s for checkpoints.
 fn closely(spec: &mut Value) {
     spec["verification"] = json!({"grace": "3 s", "askJobManager": true});
 }
@@ -76,8 +76,8 @@ const METASPACE: &str = "jobmanager.memory.jvm-metaspace.size";
 async fn told(ground: &Ground, reason: &str, text: &str) -> String {
     ground
         .until(&format!("Event {reason} with `{text}`"), async || {
-            let notes = ground.scene.notes("j", reason).await.into_iter();
-            let found = notes.filter(|note| note.contains(text)).last();
+            let mut notes = ground.scene.notes("j", reason).await.into_iter();
+            let found = notes.rfind(|note| note.contains(text));
             match found {
                 Some(note) => Ok(note),
                 None => Err(format!("{:#?}", ground.scene.said().await)),

@@ -61,7 +61,7 @@ async fn what_a_job_fails_with_is_taken_back_and_not_tried_again() {
         let operator = start(ground, &scene, 3).await;
         taken_back(ground, &scene, fault).await;
         let page = operator.metrics().await;
-        assert_eq!(sum(&page, "flink_remedy_withdrawals_total").round(), 1.0, "{page}");
+        assert!((sum(&page, "flink_remedy_withdrawals_total") - 1.0).abs() < 0.5, "{page}");
         scene.settle(&operator, 1).await;
 
         let [first, second, third] = &ground.incarnations(&scene, "j")[..] else { panic!("not two restarts") };
@@ -144,7 +144,7 @@ async fn failures_halt_all_restarts_until_a_person_has_seen_to_them() {
     let halted = scene.events().await.into_iter().filter(|event| event.reason.as_deref() == Some("RolloutHalted"));
     let notes: Vec<String> = halted.filter_map(|event| event.note).collect();
     assert!(matches!(&notes[..], [note] if note.contains(&format!("{}/j", scene.namespace))), "{notes:#?}");
-    assert_eq!(sum(&operator.metrics().await, "flink_remedy_rollout_halted").round(), 1.0);
+    assert!((sum(&operator.metrics().await, "flink_remedy_rollout_halted") - 1.0).abs() < 0.5);
     assert_eq!(ground.incarnations(&scene, "k").len(), 1);
 
     // The owner has found the cause, and says so.
@@ -162,5 +162,5 @@ async fn failures_halt_all_restarts_until_a_person_has_seen_to_them() {
         ground.stable(&scene, name).await;
     }
     scene.note("k", "RemediationVerified", "has completed a checkpoint since").await;
-    assert_eq!(sum(&operator.metrics().await, "flink_remedy_rollout_halted").round(), 0.0);
+    assert!((sum(&operator.metrics().await, "flink_remedy_rollout_halted")).abs() < 0.5);
 }

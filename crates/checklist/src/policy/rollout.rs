@@ -14,6 +14,7 @@ const KEEPS_STATE: OperatorVersion = OperatorVersion { major: 1, minor: 15 };
 /// When and how many running jobs may restart in mode Apply.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one line of the policy, independent of the others")]
 pub struct Rollout {
     /// Whether nothing restarts at all, approved or not.
     pub paused: bool,

@@ -96,14 +96,13 @@ fn wanted(job: &FlinkDeployment, plan: &str, now: Timestamp) -> Value {
 
 /// What the API server lacks.
 fn without(error: &kube::Error) -> String {
-    match error {
-        kube::Error::Api(status) if status.code == 404 => {
-            "the cluster has no FlinkStateSnapshots, which the Flink operator brings from 1.10 on; switch rollout.savepointFirst off".to_owned()
-        }
-        kube::Error::Api(status) if status.code == 403 => {
+    let kube::Error::Api(status) = error else { return error.to_string() };
+    match status.code {
+        404 => "the cluster has no FlinkStateSnapshots, which the Flink operator brings from 1.10 on; switch rollout.savepointFirst off".to_owned(),
+        403 => {
             format!("{}; grant list and create on flinkstatesnapshots.flink.apache.org (manifests/rbac)", status.message)
         }
-        other => other.to_string(),
+        _ => status.message.clone(),
     }
 }
 
