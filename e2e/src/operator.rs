@@ -121,10 +121,10 @@ impl Operator {
         .await;
     }
 
-    /// Status and body of a GET on the operator's own address; `None` when nobody answers within 2 s.
+    /// Status and body of a GET on the operator's own address; `None` when nobody answers within 10 s.
     pub async fn get(&self, path: &str) -> Option<(u16, String)> {
         let url = format!("http://{}{path}", self.address);
-        timeout(Duration::from_secs(2), http::get(&url)).await.ok()?.ok()
+        timeout(Duration::from_secs(10), http::get(&url)).await.ok()?.ok()
     }
 
     /// The page `/metrics`.

@@ -61,7 +61,7 @@ fn a_setting_with_too_little_memory_is_taken_back_and_a_better_one_verified() {
         ground.scene.settle(&operator, 1).await;
 
         ground.scene.merge("j", json!({"metadata": {"annotations": {QUARANTINED: null}}})).await;
-        let operator = ground.start_under(metaspace("256 mb")).await;
+        let operator = ground.start_under(metaspace("300 mb")).await;
         told(ground, "RemediationVerified", METASPACE).await;
         let again = ground.flink("j").await;
         ground.until("the job to be restored", async || goes_on(&again, count).await).await;

@@ -172,7 +172,7 @@ impl Scene {
     }
 
     /// Returns when the operator has looked at everything that happened so far: a job that comes last is filled
-    /// and reported, which takes a second look. Then proves that it wrote nothing but patches of jobs, Events,
+    /// and reported, which takes a second look. Then proves that it wrote nothing but patches of jobs, Events, snapshots,
     /// reports and leases, in whatever namespace.
     pub(crate) async fn all_seen(&self) {
         let name = format!("barrier-{}", self.audited().len());
@@ -186,6 +186,8 @@ impl Scene {
                 ("patch", "flinkbluegreendeployments", ""),
                 ("create", "events", ""),
                 ("patch", REPORTS, ""),
+                // A savepoint before a restart.
+                ("create", "flinkstatesnapshots", ""),
                 ("create", "leases", ""),
                 ("update", "leases", ""),
             ];
