@@ -251,7 +251,9 @@ subjects: [{{kind: ServiceAccount, name: flink-remedy, namespace: flink-remedy}}
     pub(crate) async fn look_again(&self, operator: &Operator, jobs: u32) {
         let before = looks(operator).await;
         let api: Api<Namespace> = Api::all(self.admin.clone());
-        let patch = json!({ "metadata": { "annotations": { "e2e/look": before.to_string() } } });
+        // Another operator in the same namespace may have come to the same number.
+        let mark = format!("{} {before}", operator.pid());
+        let patch = json!({ "metadata": { "annotations": { "e2e/look": mark } } });
         api.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(patch)).await.expect("a patch");
         await_condition(&format!("{jobs} more looks"), PATIENCE, async || {
             let now = looks(operator).await;
