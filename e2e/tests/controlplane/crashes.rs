@@ -20,7 +20,7 @@ const JOBS: [&str; 5] = ["new", "newer", "running", "stateless", "left-alone"];
 /// Which of them are filled, each in one patch.
 const FILLED: [&str; 3] = ["new", "newer", "running"];
 /// Crashes tried at the same time; each brings an operator and a proxy.
-const AT_ONCE: usize = 6;
+const AT_ONCE: usize = 4;
 
 /// What a run leaves behind, without what differs from run to run.
 #[derive(Debug, PartialEq)]
