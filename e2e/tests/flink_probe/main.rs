@@ -36,6 +36,9 @@ struct Probe {
     fills: BTreeMap<&'static str, BTreeMap<String, String>>,
 }
 
+/// The rule that fills a platform's own settings.
+const OF_THE_PLATFORM: &str = "PLT001";
+
 impl Probe {
     /// `None` where there is nothing to ask Flink: it reads none of this object's options.
     fn of(fixture: &Fixture) -> Option<Self> {
@@ -44,7 +47,10 @@ impl Probe {
         let mut fills: BTreeMap<&str, BTreeMap<String, String>> = BTreeMap::new();
         for (target, fill) in fixture.plan(RULES).fills {
             after.fill(&Fill { target: target.clone(), value: fill.value.clone() });
-            if let Target::Option(key) = target {
+            // What a platform sets by itself means what the platform says.
+            if let Target::Option(key) = target
+                && fill.rule != OF_THE_PLATFORM
+            {
                 fills.entry(fill.rule).or_default().insert(key.to_string(), fill.value);
             }
         }
