@@ -39,7 +39,7 @@ flink-dist: ## fetch Flink 1.18, 1.20 and 2.3 for local clusters and pods into t
 	@$(E2E_DIR)/flink/local/fetch-dist.sh "$(FLINK_REMEDY_CACHE)"
 
 # The Flink versions whose own classes the tests call.
-FLINK_TESTED := $(FLINK_VERSIONS)
+FLINK_TESTED = $(FLINK_VERSIONS)
 
 flink-jars: ## fetch the jars of Flink that the tests call into the cache
 	@$(E2E_DIR)/flink/jars.sh "$(FLINK_REMEDY_CACHE)" $(FLINK_TESTED)
