@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::Mutex;
 
+use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 
 use crate::artifacts::{cache, hex};
@@ -26,7 +27,8 @@ kubernetes.operator.rate-limiter.limit: 0
 kubernetes.operator.resource.deletion.propagation: Background
 ";
 
-const LOG: &str = "\
+/// Its `log4j-console.properties`.
+pub const OPERATOR_LOG: &str = "\
 rootLogger.level = INFO
 rootLogger.appenderRef.console.ref = ConsoleAppender
 appender.console.name = ConsoleAppender
@@ -34,6 +36,19 @@ appender.console.type = CONSOLE
 appender.console.layout.type = PatternLayout
 appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
 ";
+
+/// A policy in mode Apply under which jobs restart as soon as they are stable, so many at a time. This Flink operator is older
+/// than 1.15, which has to be said.
+pub fn policy_beside(max_concurrent: usize) -> Value {
+    let rollout = json!({
+        "operatorVersion": "1.7", "acceptedOperatorVersions": ["1.7"], "quietPeriod": "1 ms",
+        "maxConcurrent": max_concurrent, "perHour": 1_000,
+    });
+    json!({
+        "apiVersion": "flink-remedy.dev/v1alpha1", "kind": "RemediationPolicy", "metadata": {"name": "tests"},
+        "spec": {"mode": "Apply", "rollout": rollout},
+    })
+}
 
 /// A Flink operator; it ends with this value or with the test's process.
 #[derive(Debug)]
@@ -60,7 +75,7 @@ impl FlinkOperator {
         let folder = plane.dir().join("flink-operator");
         fs::create_dir_all(&folder).expect("the folder is writable");
         fs::write(folder.join("flink-conf.yaml"), SETTINGS).expect("the folder is writable");
-        fs::write(folder.join("log4j-console.properties"), LOG).expect("the folder is writable");
+        fs::write(folder.join("log4j-console.properties"), OPERATOR_LOG).expect("the folder is writable");
         let (kubeconfig, hosts) = (plane.kubeconfig().to_path_buf(), job_managers.hosts().to_path_buf());
         let operator = Self { running: Mutex::default(), folder, kubeconfig, hosts };
         operator.start_again();

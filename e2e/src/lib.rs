@@ -39,7 +39,7 @@ mod wait;
 
 pub use audit::{AuditEntry, AuditLog, Mark};
 pub use crds::Crds;
-pub use flink_operator::{FlinkOperator, class_path as flink_operator_class_path};
+pub use flink_operator::{FlinkOperator, OPERATOR_LOG, class_path as flink_operator_class_path, policy_beside};
 pub use job_managers::{Fault, Incarnation, JobManagers};
 pub use objects::{
     apply, apply_yaml, flink_blue_green_deployments, flink_deployments, flink_session_jobs, patch_status,

@@ -30,7 +30,8 @@ fn judge(rule: &Rule, subject: &Subject, policy: &Policy) -> Vec<Judgement> {
             let why = format!("{}; Flink {} reads it on the session cluster only", judgement.message, subject.version);
             *judgement = Judgement::advice(why);
         }
-        judgement.message = bounded(std::mem::take(&mut judgement.message));
+        // Rules keep what they quote short; this is for what no rule has thought of.
+        judgement.message = cut(std::mem::take(&mut judgement.message), LONGEST_MESSAGE);
     }
     judgements
 }
@@ -38,13 +39,14 @@ fn judge(rule: &Rule, subject: &Subject, policy: &Policy) -> Vec<Judgement> {
 /// What a message may have, in bytes: several of them share a Kubernetes Event.
 const LONGEST_MESSAGE: usize = 300;
 
-/// The message as people get it. Rules keep what they quote short; this is for what no rule has thought of.
-fn bounded(message: String) -> String {
+/// The text with `longest` bytes at the most: its end gives way to a mark, between two characters.
+pub fn cut(mut text: String, longest: usize) -> String {
     const MARK: &str = "…";
-    if message.len() <= LONGEST_MESSAGE {
-        return message;
+    if text.len() > longest {
+        text.truncate(text.floor_char_boundary(longest.saturating_sub(MARK.len())));
+        text.push_str(MARK);
     }
-    format!("{}{MARK}", &message[..message.floor_char_boundary(LONGEST_MESSAGE - MARK.len())])
+    text
 }
 
 /// Where the rule looks instead, if not at this kind of object.
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_message_ends_within_its_bounds() {
-        assert_eq!(bounded("é".repeat(150)), "é".repeat(150));
-        assert_eq!(bounded(format!("x{}", "é".repeat(150))), format!("x{}…", "é".repeat(148)));
+        assert_eq!(cut("é".repeat(150), LONGEST_MESSAGE), "é".repeat(150));
+        assert_eq!(cut(format!("x{}", "é".repeat(150)), LONGEST_MESSAGE), format!("x{}…", "é".repeat(148)));
     }
 }

@@ -26,7 +26,7 @@ pub struct Holdings {
     pub shared: BTreeSet<Target>,
     /// Values that we filled and somebody has taken away since.
     pub removed: BTreeSet<Target>,
-    /// Digest of what the job is beside our values.
+    /// Digest of what the job is beside our values; empty where no restart of ours and no quarantine is on record.
     pub job: String,
     /// What the job has not come back with, while the annotation names it.
     pub quarantine: Option<Quarantine>,
@@ -54,8 +54,11 @@ impl Holdings {
         }
         let listed = filled.iter().flat_map(|filled| filled.values.keys());
         holdings.removed = listed.filter(|target| live(spec, target).is_none()).cloned().collect();
-        let is_listed = |target: &Target| filled.as_ref().is_some_and(|filled| filled.has_written(target));
-        holdings.job = job_digest(spec, is_listed);
+        // Of most jobs nobody asks for it.
+        let is_compared = |filled: &&Filled| filled.restart.is_some() || filled.quarantine.is_some();
+        if let Some(filled) = filled.as_ref().filter(is_compared) {
+            holdings.job = job_digest(spec, |target| filled.has_written(target));
+        }
         let named = deployment.annotation(QUARANTINED).map(str::trim);
         let recorded = filled.as_ref().and_then(|filled| filled.quarantine.clone());
         holdings.quarantine = recorded.filter(|kept| named == Some(&kept.plan));

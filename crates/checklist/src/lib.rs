@@ -30,7 +30,7 @@ mod target;
 mod withdrawal;
 
 pub use catalogue::{RULES, find};
-pub use evaluate::{Finding, evaluate};
+pub use evaluate::{Finding, cut, evaluate};
 pub use filled::{Announced, Filled, FilledValue, Restart};
 pub use holdings::Holdings;
 pub use moment::{FreeMoment, HoldReason, Moment};

@@ -85,6 +85,6 @@ impl Situation {
 
     /// Whether FKO has acted on the present spec; `None` where it does not say.
     pub fn is_reconciled(&self, status: &FlinkDeploymentStatus) -> Option<bool> {
-        Some(status.reconciled_generation()? >= self.generation?)
+        status.has_acted_on(self.generation)
     }
 }

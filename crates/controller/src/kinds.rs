@@ -9,7 +9,6 @@ use std::time::Duration;
 use flink_api::{FlinkDeployment, GROUP, Kind};
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::NamespaceResourceScope;
-use kube::api::ListParams;
 use kube::core::Status;
 use kube::runtime::reflector::store::Writer;
 use kube::runtime::watcher::{Config, Event, watcher};
@@ -18,14 +17,13 @@ use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::trouble::{advice, answer, patient, with_causes};
+use crate::trouble::{Unlisted, answer, may_not_list, patient, probe, with_causes};
 use crate::watch::{Asks, Forget, Seen};
 
 /// How often a kind is looked for that is not there or may not be read.
 const AGAIN: Duration = Duration::from_mins(2);
 /// How soon after no answer at all.
 const SOON: Duration = Duration::from_secs(10);
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A watched namespace; `None` is all.
 pub(crate) type Scope = Option<String>;
@@ -106,9 +104,9 @@ impl<F: Forget> Follower<F> {
         };
         let mut seen = Seen::default();
         loop {
-            let (state, again) = match probe(&api, self.kind).await {
+            let (state, again) = match probe(&api).await {
                 Ok(()) => (self.watch(&api, into, &mut seen).await, AGAIN),
-                Err(state_and_again) => state_and_again,
+                Err(why) => unlisted(why, self.kind),
             };
             self.kinds.set(self.kind, &self.scope, &state);
             tokio::time::sleep(again).await;
@@ -144,20 +142,14 @@ impl<F: Forget> Follower<F> {
     }
 }
 
-/// Whether there is such a kind and it may be read; if not, how it stands and when to look again.
-async fn probe<K>(api: &Api<K>, kind: Kind) -> Result<(), (State, Duration)>
-where
-    K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned,
-{
-    let params = ListParams::default().limit(1);
-    match tokio::time::timeout(PATIENCE, api.list_metadata(&params)).await {
-        Ok(Ok(_)) => Ok(()),
-        Ok(Err(kube::Error::Api(status))) => match refusal(&status, kind) {
-            Some(state) => Err((state, AGAIN)),
-            None => Err((State::Unseen(status.message.clone()), SOON)),
+/// How it stands with a kind that cannot be listed, and when to look again.
+fn unlisted(unlisted: Unlisted, kind: Kind) -> (State, Duration) {
+    match unlisted {
+        Unlisted::Refused(status) => match refusal(&status, kind) {
+            Some(state) => (state, AGAIN),
+            None => (State::Unseen(status.message.clone()), SOON),
         },
-        Ok(Err(error)) => Err((State::Unseen(with_causes(&error)), SOON)),
-        Err(_) => Err((State::Unseen("the API server did not answer".to_owned()), SOON)),
+        Unlisted::Unanswered(why) => (State::Unseen(why), SOON),
     }
 }
 
@@ -175,12 +167,10 @@ fn converted<K>(event: Event<K>, into: fn(K) -> FlinkDeployment) -> Event<FlinkD
 fn refusal(status: &Status, kind: Kind) -> Option<State> {
     match status.code {
         404 => Some(State::Absent),
-        403 => Some(State::Unseen(format!(
-            "may not list and watch {}.{GROUP}: {}; {}",
-            kind.plural(),
-            status.message,
-            advice(status, "the verbs list, watch and patch on that resource")
-        ))),
+        403 => {
+            let resource = format!("{}.{GROUP}", kind.plural());
+            Some(State::Unseen(may_not_list(&resource, status, "the verbs list, watch and patch on that resource")))
+        }
         _ => None,
     }
 }

@@ -1,12 +1,17 @@
 //! When the API server refuses a watch or is away: how long the watch waits, and what it says.
 
 use std::error::Error;
+use std::fmt::Debug;
+use std::time::Duration;
 
 use futures::stream::{self, BoxStream};
 use futures::{Stream, StreamExt, future};
+use kube::Api;
+use kube::api::ListParams;
 use kube::core::Status;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::watcher::{self, DefaultBackoff, Event};
+use serde::de::DeserializeOwned;
 
 /// Waits longer after every attempt that brings nothing, up to a minute. A watcher begins each attempt with
 /// [`Event::Init`], which a backoff takes for a success, so that its waits would never grow: the event is held
@@ -39,6 +44,35 @@ pub(crate) fn answer(error: &watcher::Error) -> Option<&Status> {
         | watcher::Error::WatchFailed(_)
         | watcher::Error::NoResourceVersion => None,
     }
+}
+
+/// Longest wait for the answer to [`probe`].
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// What keeps a kind from being listed.
+pub(crate) enum Unlisted {
+    /// The API server says no.
+    Refused(Box<Status>),
+    /// It says nothing, or nothing that can be read; and what it was instead.
+    Unanswered(String),
+}
+
+/// Whether there is such a kind and it may be read.
+pub(crate) async fn probe<K>(api: &Api<K>) -> Result<(), Unlisted>
+where
+    K: Clone + Debug + DeserializeOwned,
+{
+    match tokio::time::timeout(PATIENCE, api.list_metadata(&ListParams::default().limit(1))).await {
+        Ok(Ok(_)) => Ok(()),
+        Ok(Err(kube::Error::Api(status))) => Err(Unlisted::Refused(status)),
+        Ok(Err(error)) => Err(Unlisted::Unanswered(with_causes(&error))),
+        Err(_) => Err(Unlisted::Unanswered("the API server did not answer".to_owned())),
+    }
+}
+
+/// That a right to a kind is missing, with what to grant: "the verbs ... on that resource".
+pub(crate) fn may_not_list(resource: &str, status: &Status, grant: &str) -> String {
+    format!("may not list and watch {resource}: {}; {}", status.message, advice(status, grant))
 }
 
 /// What to do about a missing right: grant it, or first allow this process to act as the account that has it.

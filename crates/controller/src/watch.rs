@@ -17,7 +17,7 @@ use tracing::{error, warn};
 
 use crate::jobs::Jobs;
 use crate::reconcile::trigger::digest;
-use crate::trouble::{advice, answer, patient, with_causes};
+use crate::trouble::{answer, may_not_list, patient, with_causes};
 
 /// Asks for looks at the jobs of one watched namespace. Closed until this process leads: whoever begins to lead
 /// looks at everything, and a queue that nobody reads would grow for ever.
@@ -244,11 +244,9 @@ pub(crate) fn enqueue(jobs: impl Iterator<Item = ObjectRef<FlinkDeployment>>, qu
 
 fn complain(resource: &str, error: &watcher::Error) {
     match answer(error) {
-        Some(status) if status.is_forbidden() => error!(
-            "may not list and watch {resource}: {}; {}",
-            status.message,
-            advice(status, "the verbs list and watch on that resource")
-        ),
+        Some(status) if status.is_forbidden() => {
+            error!("{}", may_not_list(resource, status, "the verbs list and watch on that resource"));
+        }
         Some(status) if status.is_not_found() => {
             error!("{resource} is not known to the API server; install the Flink Kubernetes Operator's CRDs");
         }

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
@@ -134,40 +134,44 @@ impl FlinkDeployment {
     /// When somebody else than us last changed the object, its status aside, by what the API server notes of the
     /// managers of its fields; the time of its creation at least. One that changed only labels counts as well.
     pub fn changed_by_others(&self) -> Option<Timestamp> {
-        self.last_written(|manager, is_status| manager != Some(FIELD_MANAGER) && !is_status).max(self.created())
+        time_of(self.last_write(is_by_others)).max(self.created())
     }
 
     /// When anybody last changed the object, its status aside; the time of its creation at least.
     pub fn changed(&self) -> Option<Timestamp> {
-        self.last_written(|_, is_status| !is_status).max(self.created())
+        time_of(self.last_write(|entry| !is_of_status(entry))).max(self.created())
     }
 
     /// When FKO last wrote its status.
     pub fn status_written(&self) -> Option<Timestamp> {
-        self.last_written(|_, is_status| is_status)
+        time_of(self.last_write(is_of_status))
     }
 
     /// The field manager who last changed the object, its status aside, and is not us.
     pub fn last_other_manager(&self) -> Option<&str> {
-        let entries = self.metadata.managed_fields.iter().flatten();
-        let others = entries.filter(|entry| {
-            entry.subresource.as_deref().unwrap_or_default().is_empty()
-                && entry.manager.as_deref() != Some(FIELD_MANAGER)
-        });
-        others.max_by_key(|entry| entry.time.as_ref().map(|time| time.0))?.manager.as_deref()
+        self.last_write(is_by_others)?.manager.as_deref()
     }
 
     fn created(&self) -> Option<Timestamp> {
         self.metadata.creation_timestamp.as_ref().map(|time| time.0)
     }
 
-    fn last_written(&self, counts: impl Fn(Option<&str>, bool) -> bool) -> Option<Timestamp> {
-        let entries = self.metadata.managed_fields.iter().flatten().filter(|entry| {
-            let is_status = entry.subresource.as_deref().is_some_and(|subresource| !subresource.is_empty());
-            counts(entry.manager.as_deref(), is_status)
-        });
-        entries.filter_map(|entry| entry.time.as_ref()).map(|time| time.0).max()
+    fn last_write(&self, counts: impl Fn(&ManagedFieldsEntry) -> bool) -> Option<&ManagedFieldsEntry> {
+        let entries = self.metadata.managed_fields.iter().flatten().filter(|entry| counts(entry));
+        entries.max_by_key(|entry| time_of(Some(entry)))
     }
+}
+
+fn time_of(entry: Option<&ManagedFieldsEntry>) -> Option<Timestamp> {
+    entry?.time.as_ref().map(|time| time.0)
+}
+
+fn is_of_status(entry: &ManagedFieldsEntry) -> bool {
+    entry.subresource.as_deref().is_some_and(|subresource| !subresource.is_empty())
+}
+
+fn is_by_others(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() != Some(FIELD_MANAGER) && !is_of_status(entry)
 }
 
 impl FlinkDeploymentSpec {

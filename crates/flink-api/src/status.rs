@@ -104,6 +104,11 @@ impl FlinkDeploymentStatus {
         self.observed_generation.or_else(|| self.reconciliation_status.last_reconciled_spec.as_ref()?.generation)
     }
 
+    /// Whether FKO has acted on the spec of this generation; `None` where it does not say.
+    pub fn has_acted_on(&self, generation: Option<i64>) -> Option<bool> {
+        Some(self.reconciled_generation()? >= generation?)
+    }
+
     /// Whether FKO has not deployed it yet. FKO writes its status before it acts, so a status without a reconciled
     /// spec means that nothing runs (`ReconciliationStatus.isBeforeFirstDeployment`).
     pub fn is_before_first_deployment(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use checklist::Policy;
-use checklist::policy::PolicyDocument;
+use checklist::policy::{OperatorVersion, PolicyDocument};
 use controller::operator_config::plain_words;
 
 /// Why a policy file is of no use. Nothing runs upon half a policy.
@@ -27,11 +27,18 @@ pub enum PolicyFileError {
     },
 }
 
-/// Reads a policy file.
+/// The policy of a command: its file, else the default one. A version of the Flink operator that the command gives wins over
+/// the policy's.
 ///
 /// # Errors
 /// A file that cannot be read, or is no policy.
-pub(crate) fn load(path: &Path) -> Result<Policy, PolicyFileError> {
+pub(crate) fn policy_of(file: Option<&Path>, operator: Option<OperatorVersion>) -> Result<Policy, PolicyFileError> {
+    let mut policy = file.map_or_else(|| Ok(Policy::default()), load)?;
+    policy.rollout.operator_version = operator.or(policy.rollout.operator_version);
+    Ok(policy)
+}
+
+fn load(path: &Path) -> Result<Policy, PolicyFileError> {
     let name = path.display().to_string();
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,

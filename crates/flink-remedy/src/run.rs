@@ -19,7 +19,7 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::client;
-use crate::policy_file::{self, PolicyFileError};
+use crate::policy_file::{PolicyFileError, policy_of};
 
 /// Flags of `flink-remedy run`.
 #[derive(Args, Clone, Debug)]
@@ -161,9 +161,8 @@ fn fail(error: &RunError) -> ExitCode {
 }
 
 async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> {
-    let mut policy = args.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::load)?;
+    let mut policy = policy_of(args.policy.as_deref(), args.operator_version)?;
     policy.mode = args.mode.unwrap_or(policy.mode);
-    policy.rollout.operator_version = args.operator_version.or(policy.rollout.operator_version);
     let client = client::connect(args.act_as.as_deref()).await?;
     let listener = tokio::net::TcpListener::bind(args.listen)
         .await

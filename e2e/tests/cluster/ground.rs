@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crate::flink::Flink;
 use crate::support::{Scene, operator_config, plane};
 use e2e::cluster::{Cluster, in_cluster};
-use e2e::{Crds, Operator, apply, apply_yaml, await_condition, flink_operator_class_path};
+use e2e::{Crds, OPERATOR_LOG, Operator, apply, apply_yaml, await_condition, flink_operator_class_path, policy_beside};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Pod, Service};
 use kube::Api;
@@ -36,26 +36,6 @@ kubernetes.jobmanager.cpu.limit-factor: 10
 kubernetes.taskmanager.cpu.limit-factor: 10
 metrics.fetcher.update-interval: 1000
 ";
-
-const LOG: &str = "\
-rootLogger.level = INFO
-rootLogger.appenderRef.console.ref = ConsoleAppender
-appender.console.name = ConsoleAppender
-appender.console.type = CONSOLE
-appender.console.layout.type = PatternLayout
-appender.console.layout.pattern = %d{ISO8601} %-5p %c{1} %m%n
-";
-
-/// The Flink operator of the tests is older than 1.15, which has to be said.
-fn policy() -> Value {
-    let rollout = json!({
-        "operatorVersion": "1.7", "acceptedOperatorVersions": ["1.7"], "quietPeriod": "1 ms", "perHour": 1_000,
-    });
-    json!({
-        "apiVersion": "flink-remedy.dev/v1alpha1", "kind": "RemediationPolicy", "metadata": {"name": "tests"},
-        "spec": {"mode": "Apply", "rollout": rollout},
-    })
-}
 
 static FLINK_OPERATOR: OnceCell<()> = OnceCell::const_new();
 
@@ -96,7 +76,7 @@ impl Ground {
 
     /// The same under a policy whose spec is edited.
     pub(crate) async fn start_under(&self, edit: impl FnOnce(&mut Value)) -> Operator {
-        let mut policy = policy();
+        let mut policy = policy_beside(1);
         edit(&mut policy["spec"]);
         let file = self.folder.path().join("policy.yaml");
         std::fs::write(&file, policy.to_string()).unwrap();
@@ -225,7 +205,7 @@ fn reconciled_generation(status: &Value) -> Option<i64> {
 async fn install_flink_operator(cluster: &Cluster) {
     let admin = plane(Crds::Typed).await.admin().await;
     let mut config = operator_config("flink-operator", SETTINGS);
-    config["data"]["log4j-operator.properties"] = json!(LOG);
+    config["data"]["log4j-operator.properties"] = json!(OPERATOR_LOG);
     apply(&admin, config).await;
     let class_path = flink_operator_class_path();
     let (maven, _) = class_path.split_once("/maven/").expect("jars in Maven's folder of the cache");

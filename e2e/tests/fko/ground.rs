@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::support::{Scene, plane};
-use e2e::{Crds, FlinkOperator, Incarnation, JobManagers, Operator, OperatorOptions, await_condition};
+use e2e::{Crds, FlinkOperator, Incarnation, JobManagers, Operator, OperatorOptions, await_condition, policy_beside};
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,18 +11,6 @@ use tokio::sync::OnceCell;
 
 /// How long the Flink operator may take with a job.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
-
-/// The Flink operator of the tests is older than 1.15, which has to be said.
-fn policy(max_concurrent: usize) -> Value {
-    let rollout = json!({
-        "operatorVersion": "1.7", "acceptedOperatorVersions": ["1.7"], "quietPeriod": "1 ms",
-        "maxConcurrent": max_concurrent, "perHour": 1_000,
-    });
-    json!({
-        "apiVersion": "flink-remedy.dev/v1alpha1", "kind": "RemediationPolicy", "metadata": {"name": "tests"},
-        "spec": {"mode": "Apply", "rollout": rollout},
-    })
-}
 
 static GROUND: OnceCell<Ground> = OnceCell::const_new();
 
@@ -68,7 +56,7 @@ impl Ground {
         max_concurrent: usize,
         edit: impl FnOnce(&mut Value),
     ) -> OperatorOptions {
-        let mut policy = policy(max_concurrent);
+        let mut policy = policy_beside(max_concurrent);
         edit(&mut policy["spec"]);
         let file = self.policies.path().join(format!("{}.yaml", scene.namespace));
         std::fs::write(&file, policy.to_string()).unwrap();

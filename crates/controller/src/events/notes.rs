@@ -148,17 +148,8 @@ pub(crate) fn fitted(head: &str, items: &[String], tail: &str) -> String {
     cut(text + tail)
 }
 
-fn cut(mut note: String) -> String {
-    const MARK: &str = "…";
-    if note.len() > LONGEST_NOTE {
-        let mut end = LONGEST_NOTE - MARK.len();
-        while !note.is_char_boundary(end) {
-            end -= 1;
-        }
-        note.truncate(end);
-        note.push_str(MARK);
-    }
-    note
+fn cut(note: String) -> String {
+    checklist::cut(note, LONGEST_NOTE)
 }
 
 #[cfg(test)]

@@ -229,13 +229,8 @@ pub(super) fn shown(target: &Target, value: &str) -> String {
     bounded(target.shown(value))
 }
 
-fn bounded(mut text: String) -> String {
-    const MARK: &str = "…";
-    if text.len() > LONGEST {
-        text.truncate(text.floor_char_boundary(LONGEST - MARK.len()));
-        text.push_str(MARK);
-    }
-    text
+fn bounded(text: String) -> String {
+    checklist::cut(text, LONGEST)
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use flink_api::{OWN_GROUP, REPORT_PLURAL, RemediationReport};
 use futures::{StreamExt, pin_mut};
-use kube::api::{ApiResource, DynamicObject, ListParams};
+use kube::api::{ApiResource, DynamicObject};
 use kube::core::Status;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::watcher::{Config, Event, watcher};
@@ -16,12 +16,11 @@ use tracing::warn;
 use super::known::{Key, Reports, Scope};
 use super::name;
 use crate::jobs::Jobs;
-use crate::trouble::{advice, answer, patient, with_causes};
+use crate::trouble::{Unlisted, answer, may_not_list, patient, probe, with_causes};
 use crate::watch::{Queue, enqueue};
 
 /// How often it is looked whether reports can be written by now.
 const AGAIN: Duration = Duration::from_secs(30);
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Follows the reports of a namespace, or of the cluster. Never ends by itself.
 pub(crate) async fn follow(client: Client, scope: Scope, reports: Reports, jobs: Jobs, queues: Vec<Queue>) {
@@ -32,9 +31,10 @@ pub(crate) async fn follow(client: Client, scope: Scope, reports: Reports, jobs:
     };
     let follower = Follower { api, scope, reports, jobs, queues };
     loop {
-        let why = match follower.probe().await {
+        let why = match probe(&follower.api).await {
             Ok(()) => follower.watch().await,
-            Err(why) => why,
+            Err(Unlisted::Refused(status)) => refusal(&status).unwrap_or_else(|| status.message.clone()),
+            Err(Unlisted::Unanswered(why)) => why,
         };
         follower.reports.off(&follower.scope, &why);
         tokio::time::sleep(AGAIN).await;
@@ -50,17 +50,6 @@ struct Follower {
 }
 
 impl Follower {
-    /// Whether there is such a kind and it may be read; why not, if not.
-    async fn probe(&self) -> Result<(), String> {
-        let params = ListParams::default().limit(1);
-        match tokio::time::timeout(PATIENCE, self.api.list_metadata(&params)).await {
-            Ok(Ok(_)) => Ok(()),
-            Ok(Err(kube::Error::Api(status))) => Err(refusal(&status).unwrap_or_else(|| status.message.clone())),
-            Ok(Err(error)) => Err(with_causes(&error)),
-            Err(_) => Err("the API server did not answer".to_owned()),
-        }
-    }
-
     /// Follows until the server says that there is no such kind or no right to it, and returns that.
     async fn watch(&self) -> String {
         let events = patient(watcher(self.api.clone(), Config::default()));
@@ -131,11 +120,10 @@ fn refusal(status: &Status) -> Option<String> {
             "the kind {REPORT_PLURAL}.{OWN_GROUP} is not installed; `flink-remedy crd | kubectl apply -f -` installs it, and \
              no restart is needed then"
         )),
-        403 => Some(format!(
-            "may not list and watch {REPORT_PLURAL}.{OWN_GROUP}: {}; {}",
-            status.message,
-            advice(status, "the verbs list, watch, create and patch on that resource")
-        )),
+        403 => {
+            let resource = format!("{REPORT_PLURAL}.{OWN_GROUP}");
+            Some(may_not_list(&resource, status, "the verbs list, watch, create and patch on that resource"))
+        }
         _ => None,
     }
 }

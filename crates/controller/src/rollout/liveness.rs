@@ -3,7 +3,6 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::jobs::{Jobs, shown};
-use checklist::Situation;
 use flink_api::Parsed;
 
 /// FKO looks at every job about once a minute (`kubernetes.operator.reconcile.interval`).
@@ -16,10 +15,9 @@ pub(super) fn silent_operator(jobs: &Jobs, now: Timestamp) -> Option<String> {
     let mut last_written: Option<Timestamp> = None;
     for job in jobs.all() {
         last_written = last_written.max(job.status_written());
-        let situation = Situation::of(&job);
         // One without a status FKO may not watch at all.
-        let is_waiting = match &situation.status {
-            Some(Parsed::Ok(status)) => situation.is_reconciled(status) == Some(false),
+        let is_waiting = match &job.status {
+            Some(Parsed::Ok(status)) => status.has_acted_on(job.metadata.generation) == Some(false),
             None | Some(Parsed::Malformed(_)) => false,
         };
         let Some(since) = job.changed().filter(|since| is_waiting && now.duration_since(*since) > PATIENCE) else {

@@ -110,29 +110,7 @@ impl RestartSlot {
         if let Some(waiting) = liveness::silent_operator(jobs, now) {
             return Err(HoldReason::OperatorSilent(waiting));
         }
-        let mut busy = BTreeMap::new();
-        let mut unseen = HashSet::new();
-        let mut recent = Vec::new();
-        let mut present = HashSet::new();
-        for job in jobs.all() {
-            present.insert(job.uid().to_owned());
-            if written.get(job.uid()).is_some_and(|written| job.metadata.generation < Some(written.generation)) {
-                unseen.insert(job.uid().to_owned());
-            }
-            let Some(record) = record(&job) else { continue };
-            let Some(restart) = &record.restart else { continue };
-            if is_under_way(&job, &record) {
-                busy.insert(job.uid().to_owned(), shown(&job));
-            }
-            recent.extend(restart.at.and_then(|at| at.checked_add(HOUR).ok()).filter(|free_at| now < *free_at));
-        }
-        // A job that the cache does not hold any more is gone; one that it shows as we left it speaks for itself.
-        let instant = Instant::now();
-        written.retain(|uid, written| unseen.contains(uid) && written.until.is_none_or(|until| instant < until));
-        for other in written.keys().filter(|other| *other != uid) {
-            busy.entry(other.clone()).or_insert_with(|| format!("the job with uid {other}"));
-            recent.extend(now.checked_add(HOUR));
-        }
+        let Counted { busy, mut recent, present } = count(jobs, &mut written, uid, now);
         let free = usize::from(rollout.max_concurrent.get()).saturating_sub(busy.len());
         let is_full = busy.contains_key(uid) || free == 0;
         let mut before = self.queue.before(waiting, &present);
@@ -151,6 +129,42 @@ impl RestartSlot {
             None => Ok(SlotGuard { written }),
         }
     }
+}
+
+/// The restarts of ours that bear on the next one.
+struct Counted {
+    /// Jobs of which a restart is not over: uid to what they are called.
+    busy: BTreeMap<String, String>,
+    /// When each restart of the last hour no longer counts.
+    recent: Vec<Timestamp>,
+    /// Uids of all jobs that there are.
+    present: HashSet<String>,
+}
+
+/// Counts over all jobs, for the one with this uid, together with what the cache does not show yet.
+fn count(jobs: &Jobs, written: &mut HashMap<String, Written>, uid: &str, now: Timestamp) -> Counted {
+    let mut counted = Counted { busy: BTreeMap::new(), recent: Vec::new(), present: HashSet::new() };
+    let mut unseen = HashSet::new();
+    for job in jobs.all() {
+        counted.present.insert(job.uid().to_owned());
+        if written.get(job.uid()).is_some_and(|written| job.metadata.generation < Some(written.generation)) {
+            unseen.insert(job.uid().to_owned());
+        }
+        let Some(record) = record(&job) else { continue };
+        let Some(restart) = &record.restart else { continue };
+        if is_under_way(&job, &record) {
+            counted.busy.insert(job.uid().to_owned(), shown(&job));
+        }
+        counted.recent.extend(restart.at.and_then(|at| at.checked_add(HOUR).ok()).filter(|free_at| now < *free_at));
+    }
+    // A job that the cache does not hold any more is gone; one that it shows as we left it speaks for itself.
+    let instant = Instant::now();
+    written.retain(|uid, written| unseen.contains(uid) && written.until.is_none_or(|until| instant < until));
+    for other in written.keys().filter(|other| *other != uid) {
+        counted.busy.entry(other.clone()).or_insert_with(|| format!("the job with uid {other}"));
+        counted.recent.extend(now.checked_add(HOUR));
+    }
+    counted
 }
 
 /// Whether a restart that we caused is not over on this job.

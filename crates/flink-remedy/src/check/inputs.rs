@@ -15,7 +15,7 @@ use super::report::Job;
 use crate::cluster::{self, ClusterError, Selection};
 use crate::harmless;
 use crate::input::{Input, InputError, Node, Object};
-use crate::policy_file::{self, PolicyFileError};
+use crate::policy_file::{PolicyFileError, policy_of};
 
 /// What is judged, and upon what: `check` and `diff` understand the same.
 #[derive(Args, Clone, Debug)]
@@ -126,9 +126,7 @@ impl InputArgs {
     }
 
     fn inputs(&self, stdin: &mut impl Read, err: &mut impl Write) -> Result<Inputs, InputsError> {
-        let mut policy = self.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::load)?;
-        policy.rollout.operator_version = self.operator_version.or(policy.rollout.operator_version);
-        let policy = Policy { mode: self.mode, ..policy };
+        let policy = Policy { mode: self.mode, ..policy_of(self.policy.as_deref(), self.operator_version)? };
         // The command's one look at the clock: opt-outs end.
         let now = Timestamp::now();
         if !self.cluster.cluster {

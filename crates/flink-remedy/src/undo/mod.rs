@@ -21,7 +21,7 @@ use serde_json::Value;
 use crate::check::{OperatorConfig, OperatorConfigError};
 use crate::client::{ClientError, connect};
 use crate::cluster::{as_value, platform, said};
-use crate::policy_file::{self, PolicyFileError};
+use crate::policy_file::{PolicyFileError, policy_of};
 use crate::{BAD_INPUT, FINDINGS, harmless};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -199,8 +199,7 @@ fn propose(args: &UndoArgs, found: &Found, reason: &str) -> Result<Proposal, Und
 }
 
 async fn find(args: &UndoArgs) -> Result<Found, UndoError> {
-    let mut policy = args.policy.as_deref().map_or_else(|| Ok(Policy::default()), policy_file::load)?;
-    policy.rollout.operator_version = args.operator_version.or(policy.rollout.operator_version);
+    let policy = policy_of(args.policy.as_deref(), args.operator_version)?;
     let client = connect(None).await?;
     let namespace = args.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let job = format!("{namespace}/{}", args.name);
