@@ -6,6 +6,7 @@ use flink_conf::options::{
     CHECKPOINT_DIRECTORY, CHECKPOINT_STORAGE, MAX_PARALLELISM, SAVEPOINT_DIRECTORY, STATE_BACKEND,
 };
 use flink_conf::{FlinkOption, Key};
+use serde_json::Value;
 
 /// What a fill costs a running job, by FKO's diff of specs (`SpecDiff`, `AbstractFlinkSpec.java`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize)]
@@ -70,6 +71,15 @@ impl Target {
         let Self::Option(key) = self else { return false };
         key.as_str().starts_with(HIGH_AVAILABILITY_PREFIX)
             || STATE_KEPT.iter().any(|option| option.is_spelled(key.as_str()))
+    }
+
+    /// Its place in a spec that is written, an option under its flat key; what is not there yet is made.
+    pub fn place<'a>(&self, spec: &'a mut Value) -> &'a mut Value {
+        match self {
+            Self::Option(key) => &mut spec["flinkConfiguration"][key.as_str()],
+            Self::LogFile(name) => &mut spec["logConfiguration"][name],
+            Self::PodAnnotation(key) => &mut spec["podTemplate"]["metadata"]["annotations"][key],
+        }
     }
 
     /// The field of the resource that holds it.

@@ -5,6 +5,7 @@ mod around;
 mod cases;
 mod chains;
 mod ownership;
+mod pool;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,7 +1,7 @@
 //! What `undo` writes, as a merge patch of the whole change: it lands whole or not at all.
 
+use checklist::Withdrawal;
 use checklist::annotations::{FILLED, OPT_OUT, OPT_OUT_REASON, OPT_OUT_UNTIL};
-use checklist::{Target, Withdrawal};
 use flink_api::FIELD_MANAGER;
 use serde_json::{Map, Value, json};
 
@@ -16,13 +16,7 @@ pub(super) const UNDO: &str = "flink-remedy-undo";
 pub(super) fn withdrawn(live: &Value, withdrawal: &Withdrawal, reason: &str) -> Value {
     let mut patch = opted_out(live, reason);
     for target in withdrawal.leaving.keys() {
-        match target {
-            Target::Option(key) => patch["spec"]["flinkConfiguration"][key.as_str()] = Value::Null,
-            Target::LogFile(name) => patch["spec"]["logConfiguration"][name] = Value::Null,
-            Target::PodAnnotation(key) => {
-                patch["spec"]["podTemplate"]["metadata"]["annotations"][key] = Value::Null;
-            }
-        }
+        *target.place(&mut patch["spec"]) = Value::Null;
     }
     // An empty map of log files would mean that there are none; an empty pod template would stay for nothing.
     for path in ["/logConfiguration", "/podTemplate/metadata/annotations", "/podTemplate/metadata", "/podTemplate"] {
@@ -92,6 +86,8 @@ fn join(fields: &mut Value, more: &Value) {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
+
+    use checklist::Target;
 
     use super::*;
 
