@@ -139,6 +139,17 @@ impl Filled {
         self.quarantine.as_ref().is_some_and(|quarantine| !restart.withdrawal && Some(quarantine.at) >= restart.at)
     }
 
+    /// Keeps this in quarantine and nothing else. A restart that was judged to have failed goes with its judgement: else it
+    /// would be watched, and judged, once more.
+    pub fn keep_in_quarantine(&mut self, kept: Option<Quarantine>) {
+        let is_judged = |filled: &Self| filled.restart.as_ref().is_some_and(|restart| filled.has_failed(restart));
+        let was_judged = is_judged(self);
+        self.quarantine = kept;
+        if was_judged && !is_judged(self) {
+            self.restart = None;
+        }
+    }
+
     /// Whether values were lost at this time and, within an hour before, another time.
     pub(crate) fn is_tug_of_war(&self, lost: Timestamp) -> bool {
         self.lost.iter().any(|before| lost.duration_since(*before) < TUG_OF_WAR)
@@ -209,6 +220,29 @@ mod tests {
     fn the_record_is_read_back() {
         let ours = deployment(&record().to_text(), "flink-remedy");
         assert_eq!(Filled::of(&ours, &FieldOwners::of(&ours)), Some(record()));
+    }
+
+    #[test]
+    fn a_restart_that_was_judged_is_not_judged_again() {
+        let at = "2026-01-02T03:04:05Z".parse().unwrap();
+        let mut judged = record();
+        judged.restart = Some(Restart { change: "ab".into(), generation: 2, at: Some(at), withdrawal: false });
+        judged.quarantine = Some(Quarantine {
+            plan: "ab".into(),
+            at,
+            why: "the job has failed".into(),
+            values: BTreeMap::new(),
+            left: None,
+            job: "j".into(),
+        });
+        let mut kept = judged.clone();
+        kept.keep_in_quarantine(judged.quarantine.clone());
+        assert_eq!(kept, judged);
+        kept.keep_in_quarantine(None);
+        assert_eq!((kept.restart, kept.quarantine), (None, None));
+        let mut going_well = Filled { quarantine: None, ..judged.clone() };
+        going_well.keep_in_quarantine(None);
+        assert_eq!(going_well.restart, judged.restart);
     }
 
     #[test]

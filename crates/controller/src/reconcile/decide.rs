@@ -139,7 +139,7 @@ fn release(holdings: &Holdings) -> Intent {
             || filled.announced.is_some()
     });
     if let Some(record) = &mut record {
-        record.quarantine.clone_from(&holdings.quarantine);
+        record.keep_in_quarantine(holdings.quarantine.clone());
     }
     only_record(holdings, record)
 }
@@ -185,7 +185,8 @@ fn record(
     let now = to_second(now);
     let mut record = Filled::new(plan.hash.clone(), now, values);
     record.restart = before.and_then(|filled| filled.restart.clone());
-    record.quarantine.clone_from(&holdings.quarantine);
+    record.quarantine = before.and_then(|filled| filled.quarantine.clone());
+    record.keep_in_quarantine(holdings.quarantine.clone());
     if plan.restarts {
         record.restart = Some(restart(deployment, &plan.hash, now));
         // What a person or a change of the job lets us try again is out of quarantine.
@@ -222,11 +223,7 @@ impl Change {
         }
         let mut spec = json!({});
         for (target, value) in &self.values {
-            match target {
-                Target::Option(key) => spec["flinkConfiguration"][key.as_str()] = json!(value),
-                Target::LogFile(name) => spec["logConfiguration"][name] = json!(value),
-                Target::PodAnnotation(key) => spec["podTemplate"]["metadata"]["annotations"][key] = json!(value),
-            }
+            *target.place(&mut spec) = json!(value);
         }
         if spec.as_object().is_some_and(|spec| !spec.is_empty()) {
             *deployment.kind.spec().iter().fold(&mut body, |node, step| &mut node[*step]) = spec;
