@@ -57,6 +57,8 @@ pub struct LastSavepoint {
     pub time_stamp: Option<i64>,
     /// `UPGRADE` where FKO stopped the job with it.
     pub trigger_type: Option<String>,
+    /// Where it lies.
+    pub location: Option<String>,
 }
 
 /// `status.reconciliationStatus`.
@@ -98,7 +100,18 @@ impl ReconciledSpec {
     }
 }
 
+/// What FKO from 1.10 on writes in place of a savepoint's path where a job is restored by the metadata of high availability
+/// (`AbstractJobReconciler.LAST_STATE_DUMMY_SP_PATH`).
+const LAST_STATE: &str = "KUBERNETES_OPERATOR_LAST_STATE";
+
 impl FlinkDeploymentStatus {
+    /// Where the newest savepoint lies that FKO tells of.
+    pub fn savepoint(&self) -> Option<&str> {
+        let of_upgrade = self.job_status.upgrade_savepoint_path.as_deref().filter(|path| *path != LAST_STATE);
+        let last = || self.job_status.savepoint_info.as_ref()?.last_savepoint.as_ref()?.location.as_deref();
+        of_upgrade.or_else(last).filter(|path| !path.is_empty())
+    }
+
     /// The generation of the spec that FKO has acted on: as it says itself, else as recorded in the spec it keeps.
     pub fn reconciled_generation(&self) -> Option<i64> {
         self.observed_generation.or_else(|| self.reconciliation_status.last_reconciled_spec.as_ref()?.generation)

@@ -87,18 +87,17 @@ async fn take_in(client: &Client, deployment: &Deployment, known: &Mutex<Known>)
 async fn look_after(client: &Client, pod: &Pod, known: &Mutex<Known>) -> kube::Result<()> {
     let name = (pod.namespace().unwrap_or_default(), pod.labels().get("app").cloned().unwrap_or_default());
     let Some(job_manager) = lock(known).present.get(&name).cloned() else { return Ok(()) };
-    let is_new = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref()).is_none_or(Vec::is_empty);
-    if pod.metadata.deletion_timestamp.is_some() || !is_new {
-        return Ok(());
-    }
-    let status = match job_manager.fault {
-        Some(Fault::NeverReady) => return Ok(()),
-        Some(Fault::CrashLoop) => crash_loop(),
-        Some(Fault::NotRunning | Fault::Fails) | None => ready(),
+    let container = pod.status.as_ref().and_then(|status| status.container_statuses.as_ref()?.first());
+    let status = match (job_manager.fault, container) {
+        _ if pod.metadata.deletion_timestamp.is_some() => return Ok(()),
+        (Some(Fault::Crashes), Some(container)) if container.ready && has_been_up(client, &name).await? => crash_loop(),
+        (_, Some(_)) | (Some(Fault::NeverReady), None) => return Ok(()),
+        (Some(Fault::CrashLoop), None) => crash_loop(),
+        (Some(Fault::NotRunning | Fault::Fails | Fault::Crashes) | None, None) => ready(),
     };
     let pods: Api<Pod> = Api::namespaced(client.clone(), &name.0);
     pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(json!({ "status": status }))).await?;
-    if job_manager.fault == Some(Fault::CrashLoop) {
+    if matches!(job_manager.fault, Some(Fault::CrashLoop | Fault::Crashes)) {
         return Ok(());
     }
     keep_metadata(client, &name, &job_manager.incarnation).await?;
@@ -108,12 +107,30 @@ async fn look_after(client: &Client, pod: &Pod, known: &Mutex<Known>) -> kube::R
     Ok(())
 }
 
+/// Whether the Deployment says that it was available later than it was created: the Flink operator takes a `JobManager` of
+/// which it does not for one that never started (`FlinkUtils.jmPodNeverStarted`), and Kubernetes counts in seconds.
+async fn has_been_up(client: &Client, (namespace, name): &Name) -> kube::Result<bool> {
+    let deployment = Api::<Deployment>::namespaced(client.clone(), namespace).get(name).await?;
+    let conditions = deployment.status.and_then(|status| status.conditions).unwrap_or_default();
+    let is_available = conditions.iter().any(|condition| condition.type_ == "Available" && condition.status == "True");
+    let created = deployment.metadata.creation_timestamp.map_or(0, |time| time.0.as_second());
+    Ok(is_available && k8s_openapi::jiff::Timestamp::now().as_second() > created + 1)
+}
+
+fn conditions(is_ready: bool) -> [Value; 4] {
+    let condition = |kind: &str, is: bool| json!({ "type": kind, "status": if is { "True" } else { "False" }, "lastTransitionTime": now() });
+    [
+        condition("PodScheduled", true),
+        condition("Initialized", true),
+        condition("ContainersReady", is_ready),
+        condition("Ready", is_ready),
+    ]
+}
+
 fn ready() -> Value {
     let now = now();
-    let condition = |kind: &str| json!({ "type": kind, "status": "True", "lastTransitionTime": now });
-    let conditions = ["PodScheduled", "Initialized", "ContainersReady", "Ready"].map(condition);
     json!({
-        "phase": "Running", "podIP": "127.0.0.1", "startTime": now, "conditions": conditions,
+        "phase": "Running", "podIP": "127.0.0.1", "startTime": now, "conditions": conditions(true),
         "containerStatuses": [{
             "name": CONTAINER, "ready": true, "started": true, "restartCount": 0, "image": "none", "imageID": "",
             "state": { "running": { "startedAt": now } },
@@ -123,7 +140,7 @@ fn ready() -> Value {
 
 fn crash_loop() -> Value {
     json!({
-        "phase": "Running",
+        "phase": "Running", "conditions": conditions(false),
         "containerStatuses": [{
             "name": CONTAINER, "ready": false, "restartCount": 3, "image": "none", "imageID": "",
             "state": { "waiting": { "reason": "CrashLoopBackOff", "message": "back-off 40s restarting failed container" } },

@@ -34,6 +34,8 @@ pub enum Fault {
     NeverReady,
     /// The container ends again and again.
     CrashLoop,
+    /// The container is up for a moment, long enough for the pod to be ready, and then as with [`Fault::CrashLoop`].
+    Crashes,
     /// The `JobManager` is up, the job never runs.
     NotRunning,
     /// The job fails as soon as it runs.
@@ -41,7 +43,7 @@ pub enum Fault {
 }
 
 impl Fault {
-    /// The key in `flinkConfiguration` with one of `never-ready`, `crash-loop`, `not-running` and `fails`.
+    /// The key in `flinkConfiguration` with one of `never-ready`, `crash-loop`, `crashes`, `not-running` and `fails`.
     pub const KEY: &str = "e2e.fault";
     /// The key with the name of an option without which nothing goes wrong.
     pub const WITH: &str = "e2e.faults-with";
@@ -53,6 +55,7 @@ impl Fault {
         match configuration.get(Self::KEY)?.as_str() {
             "never-ready" => Some(Self::NeverReady),
             "crash-loop" => Some(Self::CrashLoop),
+            "crashes" => Some(Self::Crashes),
             "not-running" => Some(Self::NotRunning),
             "fails" => Some(Self::Fails),
             other => panic!("{} is {other}, which is no fault", Self::KEY),

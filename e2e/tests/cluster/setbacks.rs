@@ -2,8 +2,9 @@
 
 use serde_json::{Value, json};
 
-use crate::fills::goes_on;
+use crate::fills::{SAVEPOINTS, goes_on};
 use crate::ground::{Ground, job, on_ground};
+use crate::support::with_mode;
 
 const QUARANTINED: &str = "flink-remedy.dev/quarantined";
 
@@ -24,7 +25,7 @@ fn what_a_job_cannot_start_with_is_taken_back_and_the_job_goes_on_from_its_state
         assert!(note.contains("restart-strategy.type=exponential-delay"), "{note}");
         ground.stable("j").await;
         let after = ground.flink("j").await;
-        ground.until("the job to be restored", async || goes_on(&after, count).await).await;
+        ground.until("the job to be restored", async || goes_on(&after, count, SAVEPOINTS).await).await;
         told(ground, "RemediationVerified", "stable again without the values that were taken back").await;
         ground.scene.settle(&operator, 1).await;
         assert_eq!(ground.scene.patches().len(), 2, "{:#?}", ground.scene.patches());
@@ -37,11 +38,12 @@ fn what_a_job_cannot_start_with_is_taken_back_and_the_job_goes_on_from_its_state
 }
 
 /// Too little memory, by a setting of the platform's own; one failure is enough to halt everything. Then the platform mends
-/// its policy and clears the quarantine.
+/// its policy and clears the quarantine. The job is one that upgrades by its last state: stopped with a savepoint, whether the
+/// Flink operator starts it again depends on whether the `JobManager` was ready before it ended.
 #[test]
 fn a_setting_with_too_little_memory_is_taken_back_and_a_better_one_verified() {
     on_ground("a_setting_with_too_little_memory_is_taken_back_and_a_better_one_verified", async |ground| {
-        let before = ground.create_checkpointed(job("j", &[])).await;
+        let before = ground.create_checkpointed(with_mode(job("j", &[]), "last-state")).await;
         let count = ground.until("the job to count", async || before.count().await).await;
         let metaspace = |size: &'static str| {
             move |spec: &mut Value| {
@@ -54,7 +56,7 @@ fn a_setting_with_too_little_memory_is_taken_back_and_a_better_one_verified() {
         told(ground, "RemediationWithdrawn", METASPACE).await;
         ground.stable("j").await;
         let after = ground.flink("j").await;
-        ground.until("the job to be restored", async || goes_on(&after, count).await).await;
+        ground.until("the job to be restored", async || goes_on(&after, count, "checkpoints").await).await;
         let halted =
             ground.scene.events().await.into_iter().filter(|event| event.reason.as_deref() == Some("RolloutHalted"));
         assert_eq!(halted.count(), 1, "{:#?}", ground.scene.said().await);
@@ -64,7 +66,7 @@ fn a_setting_with_too_little_memory_is_taken_back_and_a_better_one_verified() {
         let operator = ground.start_under(metaspace("300 mb")).await;
         told(ground, "RemediationVerified", METASPACE).await;
         let again = ground.flink("j").await;
-        ground.until("the job to be restored", async || goes_on(&again, count).await).await;
+        ground.until("the job to be restored", async || goes_on(&again, count, "checkpoints").await).await;
         ground.scene.settle(&operator, 1).await;
         assert_eq!(ground.scene.patches().len(), 3, "{:#?}", ground.scene.patches());
     });

@@ -2,6 +2,7 @@
 
 use crate::support::{Scene, annotated, record, sum, with_mode};
 use e2e::{Fault, Operator, await_condition};
+use kube::api::DeleteParams;
 use serde_json::{Value, json};
 
 use crate::ground::{Ground, PATIENCE, ground, job};
@@ -74,6 +75,44 @@ async fn what_a_job_fails_with_is_taken_back_and_not_tried_again() {
         assert_eq!(json!(live.metadata.annotations.as_ref().unwrap()[QUARANTINED]), plan);
         scene.note("j", "RemediationHeld", "has not come back with these values before").await;
     }
+}
+
+/// The Flink operator has stopped the job with a savepoint, and its `JobManager` ends after it was ready and before it has
+/// written metadata of high availability: then the Flink operator starts it no more, whoever changes the spec. The Event
+/// says how it goes on, and that is what happens here.
+#[tokio::test]
+async fn what_the_flink_operator_does_not_start_again_is_restored_as_the_event_says() {
+    let ground = ground().await;
+    let scene = ground.scene("crashes").await;
+    ground.create_stable(&scene, job_that("j", "crashes")).await;
+    let operator = start(ground, &scene, 3).await;
+    scene.note("j", "RemediationWithdrawn", "Took back").await;
+    let note = scene.note("j", "RemediationFailed", "though the values were taken back").await;
+    let savepoint = note.split_once("newest savepoint is ").and_then(|(_, rest)| rest.split_once(". ")).unwrap().0;
+    assert!(note.contains("spec.job.initialSavepointPath"), "{note}");
+    assert!(note.contains("delete the FlinkDeployment and create it again"), "{note}");
+
+    let job = scene.job("j").await;
+    let error = job.data["status"]["error"].to_string();
+    assert!(error.contains("Manual restore required"), "{error}");
+    let mut again = json!({
+        "apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment",
+        "metadata": { "name": "j", "annotations": { OPT_OUT: "true" } }, "spec": job.data["spec"],
+    });
+    again["spec"]["job"]["initialSavepointPath"] = json!(savepoint);
+    scene.jobs().delete("j", &DeleteParams::default()).await.unwrap();
+    await_condition("the job to be gone", PATIENCE, async || {
+        let job = scene.jobs().get_opt("j").await.unwrap();
+        job.map_or(Ok(()), |job| Err(format!("{:?}", job.data["status"]["lifecycleState"])))
+    })
+    .await;
+    ground.create_stable(&scene, again).await;
+    scene.settle(&operator, 1).await;
+    has_value(&scene, "j", false).await;
+    let incarnations = ground.incarnations(&scene, "j");
+    let last = incarnations.last().unwrap();
+    assert_eq!(last.restored_from(), Some(savepoint));
+    assert!(!last.configuration.contains_key(FILLED));
 }
 
 #[tokio::test]

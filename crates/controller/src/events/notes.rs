@@ -33,7 +33,7 @@ pub(crate) fn notices(
         notices.push(opted_out(deployment, plan));
     }
     notices.extend(holdings.filled.as_ref().filter(|filled| is_news(filled, now)).map(remediated));
-    notices.extend(holdings.filled.as_ref().and_then(|filled| restarted(filled, standing, now)));
+    notices.extend(holdings.filled.as_ref().and_then(|filled| restarted(deployment, filled, standing, now)));
     notices.extend(pending(plan, dry_run));
     notices.extend(advised(plan, obedience));
     notices

@@ -1,6 +1,7 @@
 //! What people read about the restarts that we cause.
 
 use checklist::{Filled, Quarantine, Restart, Target, annotations};
+use flink_api::FlinkDeployment;
 use jiff::Timestamp;
 
 use super::notes::{HOW_TO_OPT_OUT, by_rule, fitted};
@@ -8,10 +9,15 @@ use super::{EventType, Notice, Reason};
 use crate::reconcile::verify::{NEWS, Standing};
 
 /// What has come of the last restart, told from the record and the status.
-pub(super) fn restarted(filled: &Filled, standing: Standing, now: Timestamp) -> Option<Notice> {
+pub(super) fn restarted(
+    deployment: &FlinkDeployment,
+    filled: &Filled,
+    standing: Standing,
+    now: Timestamp,
+) -> Option<Notice> {
     let restart = filled.restart.as_ref()?;
     if restart.withdrawal {
-        return taken_back(filled, restart, standing);
+        return taken_back(deployment, filled, restart, standing);
     }
     let is_news = |quarantine: &&Quarantine| now.duration_since(quarantine.at) < NEWS;
     if let Some(quarantine) = filled.quarantine.as_ref().filter(is_news).filter(|_| filled.has_failed(restart)) {
@@ -49,7 +55,7 @@ pub(super) fn restarted(filled: &Filled, standing: Standing, now: Timestamp) -> 
 }
 
 /// After the values were taken back with which the job had not come back.
-fn taken_back(filled: &Filled, restart: &Restart, standing: Standing) -> Option<Notice> {
+fn taken_back(deployment: &FlinkDeployment, filled: &Filled, restart: &Restart, standing: Standing) -> Option<Notice> {
     let (reason, note) = match standing {
         Standing::Nothing | Standing::UnderWay => return None,
         Standing::Verified => (
@@ -70,14 +76,30 @@ fn taken_back(filled: &Filled, restart: &Restart, standing: Standing) -> Option<
             Reason::RemediationFailed,
             format!(
                 "The job has not come back though the values were taken back: {}. Nothing more is done by itself: see to the \
-                 job. Other jobs' restarts wait for it.",
-                evidence.words()
+                 job. Other jobs' restarts wait for it.{}",
+                evidence.words(),
+                how_to_restore(deployment)
             ),
         ),
     };
     let event_type = if standing == Standing::Late { EventType::Warning } else { reason.usual_type() };
     let salt = format!("{} {}", restart.change, filled.at);
     Some(Notice { event_type, salt, ..Notice::new(reason, note) })
+}
+
+/// What a person can do where the Flink operator refuses to start the job again: the job was stopped with a savepoint, and
+/// its new `JobManager` came up but wrote no metadata of high availability (`ApplicationReconciler`, FKO 1.7 and 1.15).
+/// `savepointRedeployNonce` is there since FKO 1.8.
+fn how_to_restore(deployment: &FlinkDeployment) -> String {
+    let status = deployment.status.as_ref().and_then(|status| status.as_result().ok());
+    let Some(savepoint) = status.and_then(|status| status.savepoint()) else { return String::new() };
+    format!(
+        " Its newest savepoint is {savepoint}. Where status.error asks for a manual restore: set spec.job.initialSavepointPath \
+         to it and change spec.job.savepointRedeployNonce (Flink operator 1.8 and newer), or delete the {} and create it again \
+         with that path, opted out ({}: \"true\") until the cause is found.",
+        deployment.kind.name(),
+        annotations::OPT_OUT
+    )
 }
 
 /// The withdrawal itself.
