@@ -11,7 +11,11 @@ use sha2::{Digest as _, Sha256};
 use crate::artifacts::{cache, hex};
 use crate::flink_dist::jdk;
 use crate::job_managers::JobManagers;
+use crate::objects::apply;
 use crate::plane::ControlPlane;
+
+/// Namespace and name of its `ServiceAccount`.
+const ACCOUNT: &str = "flink-operator";
 
 /// Of the reconciler: without delays that are meant for a busy cluster. A new Deployment must not meet the old one on its
 /// way out, so that deletion is in the background: in the foreground it waits for pods, which here nobody ends.
@@ -67,16 +71,23 @@ struct Running {
 }
 
 impl FlinkOperator {
-    /// Starts it as the control plane's admin, for all namespaces.
+    /// Starts it for all namespaces, as the `ServiceAccount` that its chart gives it, with every right.
     ///
     /// # Panics
     /// When it has not been fetched: run `make fko` first.
-    pub fn start(plane: &ControlPlane, job_managers: &JobManagers) -> Self {
+    pub async fn start(plane: &ControlPlane, job_managers: &JobManagers) -> Self {
+        plane.service_account(ACCOUNT, ACCOUNT).await;
+        let role = json!({ "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" });
+        let account = json!({ "kind": "ServiceAccount", "namespace": ACCOUNT, "name": ACCOUNT });
+        let binding = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding",
+            "metadata": { "name": "flink-operator" }, "roleRef": role, "subjects": [account] });
+        apply(&plane.admin().await, binding).await;
+        let kubeconfig = plane.kubeconfig_for(&plane.token(ACCOUNT, ACCOUNT).await, plane.server());
         let folder = plane.dir().join("flink-operator");
         fs::create_dir_all(&folder).expect("the folder is writable");
         fs::write(folder.join("flink-conf.yaml"), SETTINGS).expect("the folder is writable");
         fs::write(folder.join("log4j-console.properties"), OPERATOR_LOG).expect("the folder is writable");
-        let (kubeconfig, hosts) = (plane.kubeconfig().to_path_buf(), job_managers.hosts().to_path_buf());
+        let hosts = job_managers.hosts().to_path_buf();
         let operator = Self { running: Mutex::default(), folder, kubeconfig, hosts };
         operator.start_again();
         operator

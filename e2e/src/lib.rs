@@ -36,6 +36,7 @@ pub mod process;
 pub mod proxy;
 pub mod state;
 mod wait;
+pub mod webhook;
 
 pub use audit::{AuditEntry, AuditLog, Mark};
 pub use crds::Crds;

@@ -28,6 +28,11 @@ pub static RULES: &[&Rule] = &[
     &rules::SECRET_IN_PLAIN_TEXT,
 ];
 
+/// Codes of the rules whose advice is worth a word to whoever applies a manifest, the worst first: without it state is lost, a
+/// setting does not take effect, or a secret or the REST API lies open.
+pub const URGENT: &[&str] =
+    &["CKP002", "CKP001", "HA001", "CFG004", "CFG001", "CFG003", "CFG005", "CFG006", "CFG002", "CFG007", "SEC001"];
+
 /// The rule with this code or name.
 pub fn find(text: &str) -> Option<&'static Rule> {
     RULES.iter().copied().find(|rule| rule.is_called(text))

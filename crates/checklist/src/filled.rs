@@ -114,11 +114,11 @@ impl Filled {
         }
     }
 
-    /// Our record on this object. One that our apply does not own alone came with a copied manifest or a
-    /// restored backup, and says nothing.
+    /// Our record on this object. One that another manager owns came with a copied manifest or a restored backup, and says
+    /// nothing; one that nobody owns was written at admission.
     pub fn of(deployment: &FlinkDeployment, owners: &FieldOwners) -> Option<Self> {
         let text = deployment.annotation(FILLED)?;
-        if !owners.only_ours(&Field::Annotation(FILLED.to_owned())) {
+        if Self::is_foreign(deployment, owners) {
             return None;
         }
         serde_json::from_str(text).ok()
@@ -126,7 +126,7 @@ impl Filled {
 
     /// Whether somebody else's record stands in the place of ours.
     pub fn is_foreign(deployment: &FlinkDeployment, owners: &FieldOwners) -> bool {
-        deployment.annotation(FILLED).is_some() && !owners.only_ours(&Field::Annotation(FILLED.to_owned()))
+        deployment.annotation(FILLED).is_some() && owners.others.contains_key(&Field::Annotation(FILLED.to_owned()))
     }
 
     /// The annotation's text: the same record gives the same bytes.

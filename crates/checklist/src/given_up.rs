@@ -14,6 +14,9 @@ pub(crate) fn quarantine(plan: &Plan, moment: &Moment, holdings: &Holdings) -> O
 pub(crate) fn tug_of_war(plan: &Plan, situation: &Situation, holdings: &Holdings) -> Option<HoldReason> {
     let filled = holdings.filled.as_ref().filter(|_| !plan.approved)?;
     let others = || situation.changed_by.clone().unwrap_or_else(|| "somebody".to_owned());
-    let is_again = holdings.has_lost() && situation.changed.is_some_and(|lost| filled.is_tug_of_war(lost));
+    // What is put back in the request that takes it away costs nobody anything.
+    let is_again = situation.arrival.is_none()
+        && holdings.has_lost()
+        && situation.changed.is_some_and(|lost| filled.is_tug_of_war(lost));
     filled.left_to.clone().or_else(|| is_again.then(others)).map(HoldReason::TugOfWar)
 }

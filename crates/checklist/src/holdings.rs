@@ -19,6 +19,9 @@ pub struct Holdings {
     pub foreign_record: bool,
     /// Values that are ours.
     pub ours: BTreeMap<Target, String>,
+    /// Those of them that nobody owns in `managedFields`, since they were filled at admission: leaving them out of an apply
+    /// does not remove them.
+    pub unowned: BTreeSet<Target>,
     /// Values that our apply alone holds in place though they are not ours: a user has pinned them. Leaving
     /// them out of an apply would remove them.
     pub pinned: BTreeMap<Target, String>,
@@ -50,6 +53,14 @@ impl Holdings {
                 holdings.ours.insert(target, value);
             } else {
                 holdings.pinned.insert(target, value);
+            }
+        }
+        for (target, listed) in filled.iter().flat_map(|filled| &filled.values) {
+            let is_owned = owners.ours.contains(&target.field()) || owners.others.contains_key(&target.field());
+            let live = live(spec, target).filter(|value| listed.value == FilledValue::remembered(target, value));
+            if let (Some(value), false, false) = (live, is_owned, is_pinned(&last_applied, target)) {
+                holdings.unowned.insert(target.clone());
+                holdings.ours.insert(target.clone(), value);
             }
         }
         let listed = filled.iter().flat_map(|filled| filled.values.keys());

@@ -4,6 +4,7 @@
 #![warn(clippy::disallowed_methods, reason = "rules and plans depend on their arguments alone")]
 
 pub mod annotations;
+mod arrival;
 mod catalogue;
 mod evaluate;
 mod filled;
@@ -29,7 +30,8 @@ mod surroundings;
 mod target;
 mod withdrawal;
 
-pub use catalogue::{RULES, find};
+pub use arrival::{Arrival, SpecChange};
+pub use catalogue::{RULES, URGENT, find};
 pub use evaluate::{Finding, cut, evaluate};
 pub use filled::{Announced, Filled, FilledValue, Restart};
 pub use holdings::Holdings;

@@ -14,6 +14,8 @@ pub enum FreeMoment {
     NotDeployed,
     /// It is suspended.
     Suspended,
+    /// Its owner's own change, which is on its way to the API server, replaces it anyway.
+    OwnersChange,
 }
 
 /// What may be done to a deployment right now.
@@ -136,7 +138,7 @@ impl HoldReason {
 impl fmt::Display for HoldReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NextDeploy => f.write_str("the mode is NextDeploy, which restarts nothing; it is filled when the job is suspended or redeployed by hand, mode Apply would restart it once"),
+            Self::NextDeploy => f.write_str("the mode is NextDeploy, which restarts nothing; it is filled with the owner's next change that restarts the job (by the webhook; without one, when the job is suspended or deployed anew), mode Apply would restart it once"),
             Self::Advise => f.write_str("the mode is Advise, which writes nothing; fill it in the manifest, or allow mode NextDeploy or Apply"),
             Self::LayersUnreadable(why) => write!(f, "the Flink operator's own configuration cannot be read ({why}), so a value set there could be overridden; check --operator-config"),
             Self::Deleting => f.write_str("it is being deleted"),
@@ -200,6 +202,13 @@ pub(crate) fn unsettled_cluster(cluster: &Situation) -> Option<String> {
     }
 }
 
+/// Whether it runs and is settled, but for what FKO has yet to do.
+pub(crate) fn is_settled(situation: &Situation) -> bool {
+    let Some(Parsed::Ok(status)) = &situation.status else { return false };
+    untouchable(situation).is_none()
+        && matches!(unsettled(situation, status), None | Some(HoldReason::NotReconciled | HoldReason::SavepointPending))
+}
+
 /// Whether nothing but its own state keeps us from writing it.
 pub(crate) fn is_ours_to_write(situation: &Situation) -> bool {
     untouchable(situation).is_none()
@@ -221,7 +230,8 @@ fn decided(situation: &Situation) -> Option<Moment> {
         Some(Parsed::Malformed(why)) => return Some(Moment::Blocked(HoldReason::StatusUnreadable(why.clone()))),
         Some(Parsed::Ok(status)) => status,
     };
-    free_moment(status).map(Moment::Free).or_else(|| unsettled(situation, status).map(Moment::Blocked))
+    let of_owner = situation.arrival.map(|_| FreeMoment::OwnersChange);
+    free_moment(status).or(of_owner).map(Moment::Free).or_else(|| unsettled(situation, status).map(Moment::Blocked))
 }
 
 /// The moment of a job that runs and is settled: what its upgrade mode needs decides.

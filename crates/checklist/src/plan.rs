@@ -13,8 +13,8 @@ use crate::moment::{is_free, is_ours_to_write, is_rolled_back, moment};
 use crate::policy::{Opening, Rollout};
 use crate::storage::shown;
 use crate::{
-    Approval, Disruption, Fill, Finding, HoldReason, Holdings, Judgement, Mode, Moment, Obedience, OptOut, Policy,
-    RULES, Rule, Setback, Situation, Subject, Target, Verdict, evaluate, find,
+    Approval, Arrival, Disruption, Fill, Finding, HoldReason, Holdings, Judgement, Mode, Moment, Obedience, OptOut,
+    Policy, RULES, Rule, Setback, Situation, Subject, Target, Verdict, evaluate, find,
 };
 
 /// When a plan may be carried out.
@@ -113,6 +113,9 @@ pub fn plan_with(
     obedience: &Obedience,
     policy: &Policy,
 ) -> Plan {
+    if situation.arrival == Some(Arrival::Corrects) {
+        return corrections(rules, subject, holdings, policy);
+    }
     let free = is_free(situation);
     let (mut plan, changed) = propose(rules, subject, situation, holdings, obedience, policy, free);
     let mode = obedience.mode(policy.mode);
@@ -143,6 +146,17 @@ pub fn plan_with(
     let is_used = plan.restarts || holdings.is_left_to().is_some();
     plan.approved &= is_used && plan.timing == Timing::Now;
     plan
+}
+
+/// What keeps right the values that are ours already, beside what their owner is just changing; nothing is added, whatever the
+/// mode is and whoever opted out: they are ours to keep from harm.
+fn corrections(rules: &[&'static Rule], subject: &Subject, holdings: &Holdings, policy: &Policy) -> Plan {
+    let leaving = Leaving::of(subject, holdings);
+    let fills = respelled(&leaving, &leaving.without_overlapping(subject), holdings);
+    let leaving = leaving.all();
+    let hash = hash(&fills, &leaving);
+    let timing = if leaving.is_empty() { Timing::Nothing } else { Timing::Now };
+    Plan { findings: evaluate(rules, subject, policy), fills, leaving, timing, hash, ..Plan::nothing() }
 }
 
 /// What would be written, without a moment for it yet, and the subject with it.

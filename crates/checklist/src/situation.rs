@@ -1,8 +1,8 @@
 use flink_api::{FlinkDeployment, FlinkDeploymentStatus, JobSpec, JobState, Kind, Parsed, UpgradeMode};
 use jiff::Timestamp;
 
-use crate::moment::unsettled_cluster;
-use crate::{Evidence, SessionJobs};
+use crate::moment::{is_free, is_ours_to_write, is_settled, unsettled_cluster};
+use crate::{Arrival, Evidence, SessionJobs};
 
 /// Label of FKO's canary resources, which probe FKO itself.
 const CANARY_LABEL: &str = "flink.apache.org/canary";
@@ -39,6 +39,8 @@ pub struct Situation {
     pub evidence: Option<Evidence>,
     /// The time at which it is looked at; `None` where no clock counts, as for files.
     pub now: Option<Timestamp>,
+    /// What its owner's change leaves us to do, while that is on its way to the API server.
+    pub arrival: Option<Arrival>,
     /// What FKO says; `None` before it first saw the object.
     pub status: Option<Parsed<FlinkDeploymentStatus>>,
 }
@@ -62,6 +64,7 @@ impl Situation {
             quiet_until: None,
             evidence: None,
             now: None,
+            arrival: None,
             status: deployment.status.clone(),
         }
     }
@@ -71,6 +74,22 @@ impl Situation {
     pub fn on(self, cluster: &FlinkDeployment) -> Self {
         let unsettled = unsettled_cluster(&Self::of(cluster));
         Self { cluster_unsettled: unsettled.map(|why| format!("{}: {why}", cluster.name())), ..self }
+    }
+
+    /// Whether a change costs nothing right now, whatever it is.
+    pub fn is_free(&self) -> bool {
+        is_free(self)
+    }
+
+    /// Whether it runs and is settled, so that its owner is not fighting a fire; whether FKO has acted on the present spec
+    /// does not count.
+    pub fn is_settled(&self) -> bool {
+        is_settled(self)
+    }
+
+    /// Whether nothing but its own state keeps us from writing it.
+    pub fn is_ours_to_write(&self) -> bool {
+        is_ours_to_write(self)
     }
 
     /// How FKO would replace the job; `None` on a session cluster.

@@ -82,6 +82,17 @@ impl Target {
         }
     }
 
+    /// Takes it out of a spec, an option under its flat key, and with it the maps that it leaves empty: FKO takes an empty one
+    /// of log files for the wish to have none. What is not there stays so.
+    pub fn remove_from(&self, spec: &mut Value) {
+        let path: &[&str] = match self {
+            Self::Option(key) => &["flinkConfiguration", key.as_str()],
+            Self::LogFile(name) => &["logConfiguration", name],
+            Self::PodAnnotation(key) => &["podTemplate", "metadata", "annotations", key],
+        };
+        remove(spec, path);
+    }
+
     /// The field of the resource that holds it.
     pub fn field(&self) -> Field {
         match self {
@@ -109,6 +120,17 @@ impl Target {
             Self::LogFile(name) => format!("{name} (log file derived from the Flink operator's, levels changed)"),
         }
     }
+}
+
+fn remove(node: &mut Value, path: &[&str]) {
+    let (Some(map), [step, rest @ ..]) = (node.as_object_mut(), path) else { return };
+    if let (Some(child), false) = (map.get_mut(*step), rest.is_empty()) {
+        remove(child, rest);
+        if child.as_object().is_none_or(|map| !map.is_empty()) {
+            return;
+        }
+    }
+    map.remove(*step);
 }
 
 impl fmt::Display for Target {
@@ -151,6 +173,8 @@ impl<'de> serde::Deserialize<'de> for Target {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
 
     #[test]
@@ -164,6 +188,29 @@ mod tests {
             assert_eq!(target.to_string(), text);
             assert_eq!(Target::of_field(&target.field()), Some(target));
         }
+    }
+
+    #[test]
+    fn what_is_taken_out_leaves_no_empty_map_behind() {
+        let spec = || {
+            json!({"flinkConfiguration": {"a": {"b": 1}, "a.b": "2"}, "logConfiguration": {"x": "y"},
+                   "podTemplate": {"metadata": {"annotations": {"k": "v"}}, "spec": {}}})
+        };
+        let without = |targets: &[Target]| {
+            let mut spec = spec();
+            for target in targets {
+                target.remove_from(&mut spec);
+            }
+            spec
+        };
+        let (file, annotation) = (Target::LogFile("x".into()), Target::PodAnnotation("k".into()));
+        assert_eq!(
+            without(&[Target::option("a.b"), file, annotation]),
+            json!({"flinkConfiguration": {"a": {"b": 1}}, "podTemplate": {"spec": {}}})
+        );
+        let absent = [Target::option("c"), Target::LogFile("z".into()), Target::PodAnnotation("z".into())];
+        assert_eq!(without(&absent), spec());
+        Target::option("a").remove_from(&mut json!("no map"));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The reconcile loop: watches FlinkDeployments, lets the checklist plan, writes, and says what it did.
 //!
 //! Stages are modules, each with its own error: `reconcile` drives them, `reconcile::apply` is the only writer
-//! of jobs, `report` queues Events, `rollout` keeps restarts to one at a time, `lease` fences every write.
+//! of jobs, `report` queues Events, `rollout` keeps restarts to one at a time, `lease` fences every write. `admission`
+//! answers the API server at the moments at which a fill costs nothing.
 
+mod admission;
 mod error;
 pub mod events;
 mod jobs;
@@ -20,6 +22,7 @@ mod trouble;
 mod watch;
 mod watched;
 
+pub use admission::{CertificateSource, OwnCertificate, PATH as WEBHOOK_PATH, WebhookSettings};
 pub use error::{Error, GatherError, Retry};
 pub use jobs::Jobs;
 pub use metrics::{DESCRIPTIONS, Description, Metrics};

@@ -59,6 +59,8 @@ descriptions! {
     EVENTS_DROPPED = "events_dropped", "counter", "reason", "Kubernetes Events not posted, by reason";
     REPORTS_WRITTEN = "reports_written", "counter", "", "RemediationReports written";
     REPORTS_FAILED = "reports_failed", "counter", "reason", "RemediationReports not written, by reason; each is tried again at the job's next look";
+    ADMISSION_REVIEWS = "admission_reviews", "counter", "outcome", "Answers of the webhook, by outcome";
+    ADMISSION_DURATION = "admission_duration_seconds", "histogram", "", "Time of an answer of the webhook, without network and TLS";
     LEADER = "leader", "gauge", "", "1 while this replica leads";
 }
 
@@ -86,6 +88,8 @@ struct Inner {
     events_dropped: Family<Vec<Label>, Counter>,
     reports_written: Counter,
     reports_failed: Family<Vec<Label>, Counter>,
+    reviews: Family<Vec<Label>, Counter>,
+    review_durations: Histogram,
     leader: Gauge,
     standings: Mutex<HashMap<String, Standing>>,
 }
@@ -112,6 +116,8 @@ impl Default for Inner {
             events_dropped: Family::default(),
             reports_written: Counter::default(),
             reports_failed: Family::default(),
+            reviews: Family::default(),
+            review_durations: Histogram::new(exponential_buckets(0.000_016, 4.0, 11)),
             leader: Gauge::default(),
             standings: Mutex::default(),
         }
@@ -132,6 +138,8 @@ impl Metrics {
         register(registry, &EVENTS_DROPPED, &inner.events_dropped);
         register(registry, &REPORTS_WRITTEN, &inner.reports_written);
         register(registry, &REPORTS_FAILED, &inner.reports_failed);
+        register(registry, &ADMISSION_REVIEWS, &inner.reviews);
+        register(registry, &ADMISSION_DURATION, &inner.review_durations);
         register(registry, &LEADER, &inner.leader);
         registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs, breaker }));
     }
@@ -176,6 +184,12 @@ impl Metrics {
 
     pub(crate) fn report_failed(&self, reason: &'static str) {
         self.0.reports_failed.get_or_create(&vec![("reason", reason)]).inc();
+    }
+
+    /// The webhook has answered.
+    pub(crate) fn reviewed(&self, outcome: &'static str, took: Duration) {
+        self.0.reviews.get_or_create(&vec![("outcome", outcome)]).inc();
+        self.0.review_durations.observe(took.as_secs_f64());
     }
 
     /// Whether this replica leads.
@@ -282,6 +296,7 @@ mod tests {
         metrics.stage("plan", "ok", Duration::from_millis(1));
         metrics.remediated("CKP003");
         metrics.failed(Evidence::JobFailed, true);
+        metrics.reviewed("Filled", Duration::from_millis(1));
         metrics.event_emitted(Reason::Remediated);
         metrics.event_dropped(Reason::Remediated);
         metrics.report_failed("Forbidden");

@@ -8,16 +8,16 @@ use kube::runtime::reflector::{ObjectRef, Store};
 
 /// Read access to the annotations of every namespace.
 #[derive(Clone, Debug)]
-pub struct Namespaces(Store<PartialObjectMeta<Namespace>>);
+pub(crate) struct Namespaces(Store<PartialObjectMeta<Namespace>>);
 
 impl Namespaces {
     /// Over this store.
-    pub fn new(store: Store<PartialObjectMeta<Namespace>>) -> Self {
+    pub(crate) fn new(store: Store<PartialObjectMeta<Namespace>>) -> Self {
         Self(store)
     }
 
     /// A namespace's annotations; `None` while the namespace is not known.
-    pub fn annotations(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
+    pub(crate) fn annotations(&self, namespace: &str) -> Option<BTreeMap<String, String>> {
         let object = self.0.get(&ObjectRef::new(namespace))?;
         Some(object.metadata.annotations.clone().unwrap_or_default())
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use checklist::Policy;
+use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt};
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Client;
@@ -11,10 +12,12 @@ use kube::core::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store, store};
 use kube::runtime::{Config as Concurrency, applier};
 use prometheus_client::registry::Registry;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::{JoinError, JoinSet};
 use tracing::{error, info};
 
+use crate::admission::{self, Admission, WebhookSettings};
 use crate::events::{Emitter, Said};
 use crate::jobs::Jobs;
 use crate::kinds::Kinds;
@@ -23,6 +26,7 @@ use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::operator_config::{self, Known, Source};
 use crate::own::own_deployment;
+use crate::reconcile::gather::Around;
 use crate::reconcile::{Backoff, Context, error_policy, reconcile};
 use crate::report::{self, ReportWriter, Reports};
 use crate::rollout::{CheckpointWatch, RestartSlot, Watchdog};
@@ -73,6 +77,7 @@ pub struct Controller {
     jobs: Jobs,
     watched: Vec<Watched>,
     ready: watch::Sender<bool>,
+    webhook: Option<(TcpListener, WebhookSettings)>,
 }
 
 type Parts = JoinSet<Result<(), RunError>>;
@@ -82,7 +87,13 @@ impl Controller {
     pub fn new(client: Client, settings: Settings) -> Self {
         let watched = Watched::all(&scopes(&settings));
         let jobs = Jobs::new(watched.iter().map(|watched| watched.cache.store.clone()).collect());
-        Self { client, settings, metrics: Metrics::default(), jobs, watched, ready: watch::Sender::new(false) }
+        let (metrics, ready) = (Metrics::default(), watch::Sender::new(false));
+        Self { client, settings, metrics, jobs, watched, ready, webhook: None }
+    }
+
+    /// Serves the admission webhook as well.
+    pub fn serve_webhook(&mut self, listener: TcpListener, settings: WebhookSettings) {
+        self.webhook = Some((listener, settings));
     }
 
     /// Puts what is counted into a registry.
@@ -143,14 +154,26 @@ impl Controller {
             platform: platform.clone(),
             reports,
         };
+        let around = Around { platform, namespaces: Namespaces::new(namespaces), jobs: self.jobs.clone(), kinds };
+        if let Some((listener, webhook)) = self.webhook {
+            let admission = Admission {
+                client: self.client.clone(),
+                around: around.clone(),
+                policy: self.settings.policy.clone(),
+                metrics: self.metrics.clone(),
+                watch_namespaces: self.settings.watch_namespaces.clone(),
+                operator_accounts: webhook.operator_accounts,
+                dry_run: self.settings.dry_run,
+                ready: self.ready.subscribe(),
+            };
+            let serving = admission::run(listener, admission, webhook.certificate, fence.clone(), stop.clone());
+            parts.spawn(until_asked_to_end(serving.boxed(), stop.clone()));
+        }
         let context = Arc::new(Context {
             client: self.client.clone(),
             fence: fence.clone(),
             policy: self.settings.policy.clone(),
-            platform,
-            namespaces: Namespaces::new(namespaces),
-            jobs: self.jobs.clone(),
-            kinds,
+            around,
             slot: RestartSlot::default(),
             watchdog,
             halted: watch::Sender::new(false),
@@ -208,6 +231,13 @@ fn forever(
     part: impl Future<Output = ()> + Send,
 ) -> impl Future<Output = Result<(), RunError>> + Send {
     part.map(move |()| Err(RunError::Ended(what)))
+}
+
+/// A part whose orderly end comes before that of everything else.
+async fn until_asked_to_end(part: BoxFuture<'static, ()>, stop: watch::Receiver<bool>) -> Result<(), RunError> {
+    part.await;
+    let is_asked = *stop.borrow();
+    if is_asked { std::future::pending().await } else { Err(RunError::Ended("the admission webhook")) }
 }
 
 /// Forgets deleted jobs wherever something is kept about them.
@@ -313,8 +343,8 @@ impl Loops {
         let mut work = Parts::new();
         let Self { context, queues, emitter, writer, concurrency, stop } = self;
         let platform = caches.platform;
-        let halted = look_again_on_change(context.halted.subscribe(), context.jobs.clone(), queues.clone());
-        let platform = look_again_on_change(platform, context.jobs.clone(), queues);
+        let halted = look_again_on_change(context.halted.subscribe(), context.around.jobs.clone(), queues.clone());
+        let platform = look_again_on_change(platform, context.around.jobs.clone(), queues);
         let mut stopped = stop.clone();
         work.spawn(async move {
             tokio::select! {

@@ -2,6 +2,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
+use crate::spec_json::is_within;
 use crate::strict::Strict;
 use crate::{
     FlinkDeployment, FlinkDeploymentSpec, FlinkDeploymentStatus, JobStatus, Kind, Parsed, ReconciledSpec,
@@ -104,30 +105,6 @@ impl BlueGreenStatus {
         };
         Some(lifecycle.to_owned())
     }
-}
-
-/// Whether everything that the part says stands in the whole, which may say more: FKO writes defaults down.
-fn is_within(part: &Value, whole: &Value) -> bool {
-    match (part, whole) {
-        (Value::Null, _) => true,
-        (Value::Object(part), Value::Object(whole)) => {
-            part.iter().all(|(key, part)| is_within(part, whole.get(key).unwrap_or(&Value::Null)))
-        }
-        (Value::Array(part), Value::Array(whole)) => {
-            part.len() == whole.len() && part.iter().zip(whole).all(|(part, whole)| is_within(part, whole))
-        }
-        (Value::Object(part), Value::Null) => part.values().all(|part| is_within(part, &Value::Null)),
-        (Value::Array(part), Value::Null) => part.is_empty(),
-        (part, whole) => is_same_scalar(part, whole),
-    }
-}
-
-/// What YAML wrote as a number, FKO may keep as text, and as another number of the same value.
-fn is_same_scalar(one: &Value, other: &Value) -> bool {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let (one, other) = (text(one), text(other));
-    let number = |text: &str| text.parse::<f64>().ok().map(f64::to_bits);
-    one == other || number(&one).is_some_and(|one| Some(one) == number(&other))
 }
 
 /// An option that was taken out must not look as if nothing had happened.

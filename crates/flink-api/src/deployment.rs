@@ -6,7 +6,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::{
-    FIELD_MANAGER, FlinkDeploymentStatus, Ingress, JobManagerSpec, Kind, Parsed, PodTemplate, TaskManagerSpec,
+    FIELD_MANAGER, FlinkBlueGreenDeployment, FlinkDeploymentStatus, FlinkSessionJob, Ingress, JobManagerSpec, Kind,
+    Parsed, PodTemplate, TaskManagerSpec,
 };
 
 /// FKO's `FlinkDeployment`: an application cluster with one job, or a session cluster. The other kinds with a job are
@@ -106,6 +107,20 @@ pub enum UpgradeMode {
 }
 
 impl FlinkDeployment {
+    /// Reads an object of this kind.
+    ///
+    /// # Errors
+    /// Metadata that are none; a malformed spec or status is kept as such.
+    pub fn read(kind: Kind, object: Value) -> serde_json::Result<Self> {
+        match kind {
+            Kind::Deployment => Self::deserialize(object),
+            Kind::SessionJob => FlinkSessionJob::deserialize(object).map(FlinkSessionJob::into_deployment),
+            Kind::BlueGreenDeployment => {
+                FlinkBlueGreenDeployment::deserialize(object).map(FlinkBlueGreenDeployment::into_deployment)
+            }
+        }
+    }
+
     /// The object's name, empty if it has none yet.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()

@@ -39,4 +39,9 @@ impl Kind {
             Self::BlueGreenDeployment => &["spec", "template", "spec"],
         }
     }
+
+    /// The kind of this name in the API.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|kind| kind.name() == name)
+    }
 }

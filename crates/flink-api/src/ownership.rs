@@ -45,11 +45,6 @@ impl FieldOwners {
         }
         owners
     }
-
-    /// Whether we own the field and nobody else does.
-    pub fn only_ours(&self, field: &Field) -> bool {
-        self.ours.contains(field) && !self.others.contains_key(field)
-    }
 }
 
 fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
@@ -107,11 +102,16 @@ mod tests {
                 {"manager": "flink-remedy", "operation": "Update", "fieldsV1": {"f:spec": {"f:logConfiguration": {"f:x": {}}}}},
             ]}),
         ));
-        assert!(owners.only_ours(&Field::Option("a.b".into())));
-        assert!(owners.only_ours(&Field::PodAnnotation("prometheus.io/port".into())));
-        assert!(owners.only_ours(&Field::Annotation("flink-remedy.dev/filled".into())));
+        let ours = [
+            Field::Option("a.b".into()),
+            Field::PodAnnotation("prometheus.io/port".into()),
+            Field::Annotation("flink-remedy.dev/filled".into()),
+        ];
+        for field in ours {
+            assert!(owners.ours.contains(&field) && !owners.others.contains_key(&field), "{field:?}");
+        }
         assert_eq!(owners.others[&Field::Option("c".into())], "argocd");
-        assert!(!owners.only_ours(&Field::LogFile("x".into())));
+        assert!(!owners.ours.contains(&Field::LogFile("x".into())));
     }
 
     #[test]

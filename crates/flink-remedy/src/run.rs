@@ -2,6 +2,7 @@
 
 mod admin;
 mod telemetry;
+mod webhook;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -56,6 +57,8 @@ pub struct RunArgs {
     /// Jobs looked at, and written, at the same time
     #[arg(long, value_name = "NUMBER", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     concurrency: u16,
+    #[command(flatten)]
+    webhook: webhook::WebhookArgs,
     #[command(flatten)]
     lease: LeaseArgs,
     /// The Deployment that this process runs in, in the Lease's namespace: Events that are about no job are about it
@@ -118,8 +121,10 @@ pub enum RunError {
     )]
     LogLevel(String),
     /// The address is taken or not ours.
-    #[error("cannot listen on {address}: {source}; choose another address with --listen")]
+    #[error("cannot listen on {address}: {source}; choose another address with {flag}")]
     Listen {
+        /// The flag that gives the address.
+        flag: &'static str,
         /// The address.
         address: SocketAddr,
         /// Why.
@@ -164,14 +169,23 @@ async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> 
     let mut policy = policy_of(args.policy.as_deref(), args.operator_version)?;
     policy.mode = args.mode.unwrap_or(policy.mode);
     let client = client::connect(args.act_as.as_deref()).await?;
-    let listener = tokio::net::TcpListener::bind(args.listen)
-        .await
-        .map_err(|source| RunError::Listen { address: args.listen, source })?;
+    let listener = listen("--listen", args.listen).await?;
+    let webhook = match args.webhook.address {
+        Some(address) => {
+            Some((listen("--webhook", address).await?, args.webhook.clone().settings(&args.lease.lease_namespace)))
+        }
+        None => None,
+    };
     info!(version = env!("CARGO_PKG_VERSION"), mode = %policy.mode, dry_run = args.dry_run, listen = %args.listen, "starting");
     if policy.mode == Mode::Apply && !policy.rollout.accepts_operator() {
         warn!("mode Apply restarts nothing: {}", HoldReason::OperatorVersion(policy.rollout.operator()));
     }
-    let controller = Controller::new(client, settings(args, policy));
+    let mut controller = Controller::new(client, settings(args, policy));
+    if let Some((listener, settings)) = webhook {
+        controller.serve_webhook(listener, settings);
+    } else {
+        info!("no webhook (--webhook): new jobs are filled by the loop, which may cost them a restart");
+    }
     let admin = admin::serve(listener, &controller, log);
     let (stopping, stop) = watch::channel(false);
     let signals = async {
@@ -185,6 +199,10 @@ async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> 
         ended = signals => ended,
         _ = admin => Err(RunError::Admin),
     }
+}
+
+async fn listen(flag: &'static str, address: SocketAddr) -> Result<tokio::net::TcpListener, RunError> {
+    tokio::net::TcpListener::bind(address).await.map_err(|source| RunError::Listen { flag, address, source })
 }
 
 fn settings(args: RunArgs, policy: Policy) -> Settings {

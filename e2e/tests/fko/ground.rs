@@ -31,7 +31,7 @@ pub(crate) async fn ground() -> &'static Ground {
         .get_or_init(async || {
             let plane = plane(Crds::Typed).await;
             let job_managers = JobManagers::start(plane);
-            let flink_operator = FlinkOperator::start(plane, &job_managers);
+            let flink_operator = FlinkOperator::start(plane, &job_managers).await;
             Ground { job_managers, flink_operator, policies: TempDir::new().unwrap() }
         })
         .await

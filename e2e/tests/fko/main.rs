@@ -10,8 +10,11 @@
 
 mod failures;
 mod ground;
+#[path = "../controlplane/hooked.rs"]
+mod hooked;
 mod restarts;
 mod rollout;
 #[allow(dead_code, reason = "the tests with written statuses use more of it")]
 #[path = "../controlplane/support.rs"]
 mod support;
+mod webhook;

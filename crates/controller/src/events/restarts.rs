@@ -88,7 +88,7 @@ fn taken_back(deployment: &FlinkDeployment, filled: &Filled, restart: &Restart, 
 }
 
 /// What a person can do where the Flink operator refuses to start the job again: the job was stopped with a savepoint, and
-/// its new `JobManager` came up but wrote no metadata of high availability (`ApplicationReconciler`, FKO 1.7 and 1.15).
+/// its new `JobManager` ended without metadata of high availability (`ApplicationReconciler`, FKO 1.7 and 1.15).
 /// `savepointRedeployNonce` is there since FKO 1.8.
 fn how_to_restore(deployment: &FlinkDeployment) -> String {
     let status = deployment.status.as_ref().and_then(|status| status.as_result().ok());

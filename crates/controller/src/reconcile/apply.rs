@@ -116,8 +116,18 @@ pub async fn apply(
             send(client, fence, deployment, &params, &Patch::Merge(drop_record_body(deployment))).await.map(Some)
         }
         Intent::Patch(change) => {
-            let body = Change::body(change, deployment);
-            send(client, fence, deployment, &PatchParams::apply(FIELD_MANAGER), &Patch::Apply(body)).await.map(Some)
+            let params = PatchParams::apply(FIELD_MANAGER);
+            let write = async |change: &Change, deployment: &FlinkDeployment| {
+                send(client, fence, deployment, &params, &Patch::Apply(change.body(deployment))).await
+            };
+            match &change.adoption {
+                None => write(change, deployment).await.map(Some),
+                // Broken off in between it is planned anew, on values that are owned then.
+                Some(adoption) => {
+                    let adopted = write(adoption, deployment).await?;
+                    write(change, adopted.object()).await.map(Some)
+                }
+            }
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Plan and present state -> what to write, as a value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use checklist::annotations::{FILLED, QUARANTINED};
 use checklist::{
@@ -38,6 +38,9 @@ pub struct Change {
     pub restarts: bool,
     /// Whether it takes back what a job has not come back with: such a job is in flight already.
     pub withdraws: bool,
+    /// What has to be applied before it, at no cost, since an apply removes only what an apply has written: everything as
+    /// it is, where a value leaves that was filled at admission.
+    pub adoption: Option<Box<Change>>,
 }
 
 /// Turns a plan into what is to be written now.
@@ -78,6 +81,7 @@ pub fn decide(
         quarantined,
         restarts: plan.restarts,
         withdraws: false,
+        adoption: adoption(holdings, &plan.leaving),
     }))
 }
 
@@ -102,7 +106,20 @@ fn take_back(deployment: &FlinkDeployment, setback: &Setback, holdings: &Holding
         record.restart = Some(Restart { withdrawal: true, ..restart(deployment, &setback.hash, now) });
     }
     let quarantined = Some(setback.restart.change.clone());
-    Intent::Patch(Box::new(Change { values, record: Some(record), quarantined, restarts: withdraws, withdraws }))
+    let adoption = adoption(holdings, &setback.takes_back);
+    Intent::Patch(Box::new(Change {
+        values,
+        record: Some(record),
+        quarantined,
+        restarts: withdraws,
+        withdraws,
+        adoption,
+    }))
+}
+
+fn adoption(holdings: &Holdings, leaving: &BTreeSet<Target>) -> Option<Box<Change>> {
+    let is_needed = leaving.iter().any(|target| holdings.unowned.contains(target));
+    is_needed.then(|| Box::new(as_it_is(holdings, holdings.filled.clone())))
 }
 
 /// Never later than it was: what follows a restart is told by its time.
@@ -153,9 +170,12 @@ fn leave_to(holdings: &Holdings, manager: &str) -> Intent {
 
 /// A write that changes no value of ours.
 fn only_record(holdings: &Holdings, record: Option<Filled>) -> Intent {
+    Intent::Patch(Box::new(as_it_is(holdings, record)))
+}
+
+fn as_it_is(holdings: &Holdings, record: Option<Filled>) -> Change {
     let quarantined = record.as_ref().and(holdings.quarantine.as_ref()).map(|quarantine| quarantine.plan.clone());
-    let values = held(holdings);
-    Intent::Patch(Box::new(Change { values, record, quarantined, restarts: false, withdraws: false }))
+    Change { values: held(holdings), record, quarantined, restarts: false, withdraws: false, adoption: None }
 }
 
 /// What our manager keeps in place: our own values, and those that a user has pinned, which an apply without
@@ -254,8 +274,6 @@ pub fn drop_record_body(deployment: &FlinkDeployment) -> Value {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use checklist::{Platform, Policy, Situation, Subject, plan};
 
     use super::*;

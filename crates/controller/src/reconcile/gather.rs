@@ -6,39 +6,67 @@ use std::sync::Arc;
 use checklist::{Platform, SessionJobs};
 use flink_api::{FlinkDeployment, Kind};
 
-use super::Context;
-use crate::error::GatherError;
+use tokio::sync::watch;
 
-/// What stands around a job.
-pub(super) struct Gathered {
-    pub(super) platform: Arc<Platform>,
-    pub(super) layers_unreadable: Option<String>,
-    pub(super) namespace_annotations: BTreeMap<String, String>,
-    /// Of a session job, its session cluster, if that is there.
-    pub(super) session_cluster: Option<Arc<FlinkDeployment>>,
-    /// The session jobs that run on it.
-    pub(super) session_jobs: SessionJobs,
+use crate::error::GatherError;
+use crate::jobs::Jobs;
+use crate::kinds::Kinds;
+use crate::namespaces::Namespaces;
+use crate::operator_config::Known;
+
+/// The caches of what stands around jobs; clones share them.
+#[derive(Clone)]
+pub(crate) struct Around {
+    /// FKO's layers as they are known.
+    pub(crate) platform: watch::Receiver<Option<Known>>,
+    /// Annotations of namespaces.
+    pub(crate) namespaces: Namespaces,
+    /// Every job.
+    pub(crate) jobs: Jobs,
+    /// Which kinds of them are seen.
+    pub(crate) kinds: Kinds,
 }
 
-pub(super) fn gather(context: &Context, deployment: &FlinkDeployment) -> Result<Gathered, GatherError> {
+/// What stands around a job.
+pub(crate) struct Gathered {
+    pub(crate) platform: Arc<Platform>,
+    pub(crate) layers_unreadable: Option<String>,
+    pub(crate) namespace_annotations: BTreeMap<String, String>,
+    /// Of a session job, its session cluster, if that is there.
+    pub(crate) session_cluster: Option<Arc<FlinkDeployment>>,
+    /// The session jobs that run on it.
+    pub(crate) session_jobs: SessionJobs,
+}
+
+pub(crate) fn gather(around: &Around, deployment: &FlinkDeployment) -> Result<Gathered, GatherError> {
     let namespace = deployment.namespace();
     let namespace_annotations =
-        context.namespaces.annotations(namespace).ok_or_else(|| GatherError::UnknownNamespace(namespace.to_owned()))?;
-    let (platform, layers_unreadable) = match context.platform.borrow().clone() {
+        around.namespaces.annotations(namespace).ok_or_else(|| GatherError::UnknownNamespace(namespace.to_owned()))?;
+    Ok(gather_in(around, deployment, namespace_annotations))
+}
+
+/// The same where the namespace's annotations are known.
+pub(crate) fn gather_in(
+    around: &Around,
+    deployment: &FlinkDeployment,
+    namespace_annotations: BTreeMap<String, String>,
+) -> Gathered {
+    let namespace = deployment.namespace();
+    let (platform, layers_unreadable) = match around.platform.borrow().clone() {
         Some(Ok(platform)) => (platform, None),
         Some(Err(why)) => (Arc::default(), Some(why)),
         None => (Arc::default(), Some("it has not been read yet".to_owned())),
     };
-    let session_cluster = deployment.session_cluster().and_then(|name| context.jobs.deployment(namespace, name));
-    let session_jobs = session_jobs(context, deployment);
-    Ok(Gathered { platform, layers_unreadable, namespace_annotations, session_cluster, session_jobs })
+    let session_cluster = deployment.session_cluster().and_then(|name| around.jobs.deployment(namespace, name));
+    let session_jobs = session_jobs(around, deployment);
+    Gathered { platform, layers_unreadable, namespace_annotations, session_cluster, session_jobs }
 }
 
-fn session_jobs(context: &Context, deployment: &FlinkDeployment) -> SessionJobs {
+fn session_jobs(around: &Around, deployment: &FlinkDeployment) -> SessionJobs {
     let is_session_cluster = deployment.spec.as_result().is_ok_and(|spec| spec.job.is_none());
-    if !is_session_cluster || !context.kinds.are_known(Kind::SessionJob, deployment.namespace()) {
+    if !is_session_cluster || !around.kinds.are_known(Kind::SessionJob, deployment.namespace()) {
         return SessionJobs::Unknown;
     }
-    let jobs = context.jobs.session_jobs(deployment.namespace(), deployment.name());
+    let jobs = around.jobs.session_jobs(deployment.namespace(), deployment.name());
     SessionJobs::Known(jobs.map(|job| job.name().to_owned()).collect())
 }

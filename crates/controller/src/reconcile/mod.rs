@@ -3,7 +3,7 @@
 pub mod apply;
 mod backoff;
 pub mod decide;
-mod gather;
+pub(crate) mod gather;
 pub mod trigger;
 pub(crate) mod verify;
 #[cfg(test)]
@@ -24,17 +24,13 @@ use tracing::{debug, info, warn};
 
 use crate::error::{Error, Retry};
 use crate::events::EventSink;
-use crate::jobs::Jobs;
-use crate::kinds::Kinds;
 use crate::lease::Fence;
 use crate::metrics::Metrics;
-use crate::namespaces::Namespaces;
-use crate::operator_config::Known;
 use crate::report::{self, ReportSink};
 use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Waiting, Watchdog, before_restart};
 use apply::{Applied, apply};
 use decide::{Intent, decide};
-use gather::{Gathered, gather};
+use gather::{Around, Gathered, gather};
 use verify::{Verification, verify};
 
 /// A look without any event, so that what time alone changes (an opt-out's end, an Event's expiry) is seen.
@@ -57,14 +53,8 @@ pub struct Context {
     pub fence: Fence,
     /// What the platform wants.
     pub policy: checklist::Policy,
-    /// FKO's layers as they are known.
-    pub platform: tokio::sync::watch::Receiver<Option<Known>>,
-    /// Annotations of namespaces.
-    pub namespaces: Namespaces,
-    /// Every job.
-    pub jobs: Jobs,
-    /// Which kinds of them are seen.
-    pub(crate) kinds: Kinds,
+    /// What stands around jobs, and they themselves.
+    pub(crate) around: Around,
     /// So many restarts at a time.
     pub slot: RestartSlot,
     /// What was seen of restarts that are watched.
@@ -109,7 +99,7 @@ pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) 
         return Ok(Action::requeue(wait));
     }
     let now = Timestamp::now();
-    let gathered = gather(&context, &deployment)?; // reads caches only
+    let gathered = gather(&context.around, &deployment)?; // reads caches only
     let started = Instant::now();
     let look = match look(&context, &deployment, &gathered, now).await {
         Ok(look) => look,
@@ -251,7 +241,7 @@ async fn slot<'a>(
     now: Timestamp,
 ) -> Result<SlotGuard<'a>, HoldReason> {
     let waiting = Waiting { uid: deployment.uid(), since: look.waiting_since(now) };
-    let take = || context.slot.take(&context.jobs, waiting, &context.policy, now);
+    let take = || context.slot.take(&context.around.jobs, waiting, &context.policy, now);
     let slot = take().await?;
     // A session cluster has none to take, and a transition of blue and green takes one by itself.
     let has_job = deployment.spec.as_result().is_ok_and(|spec| spec.job.is_some());

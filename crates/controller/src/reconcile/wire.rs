@@ -44,7 +44,14 @@ fn change() -> Intent {
         (Target::PodAnnotation("prometheus.io/scrape".into()), "true".to_owned()),
         (Target::LogFile("log4j-console.properties".into()), "rootLogger.level = INFO\n".to_owned()),
     ]);
-    Intent::Patch(Box::new(Change { values, record: None, quarantined: None, restarts: false, withdraws: false }))
+    Intent::Patch(Box::new(Change {
+        values,
+        record: None,
+        quarantined: None,
+        restarts: false,
+        withdraws: false,
+        adoption: None,
+    }))
 }
 
 fn response(code: u16, body: &Value) -> Response<Body> {

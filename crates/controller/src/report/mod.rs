@@ -84,7 +84,7 @@ pub(crate) fn report(
 
 /// Says, on our own Deployment, that no job restarts any more, if that is so.
 fn halted(context: &Context, now: Timestamp) {
-    let halted = rollout::halted(&context.jobs, &context.policy.breaker, now);
+    let halted = rollout::halted(&context.around.jobs, &context.policy.breaker, now);
     // The jobs that wait for the end of it are looked at again when a person has ended it.
     context.halted.send_if_modified(|was| std::mem::replace(was, halted.is_some()) != halted.is_some());
     let Some(halted) = halted else { return };

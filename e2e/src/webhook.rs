@@ -1,0 +1,89 @@
+//! A mutating webhook of somebody else's, which does what a test wants.
+
+use std::convert::Infallible;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use k8s_openapi::ByteString;
+use rcgen::{CertificateParams, KeyPair};
+use rustls::ServerConfig;
+use rustls::crypto::ring;
+use rustls::pki_types::PrivateKeyDer;
+use serde_json::{Value, json};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+/// What the API server sent -> the operations of a JSON patch; none changes nothing.
+pub type Answer = fn(&Value) -> Value;
+
+/// A running webhook; it ends with the runtime of the test.
+#[derive(Debug)]
+pub struct Webhook {
+    address: SocketAddr,
+    authority: String,
+}
+
+impl Webhook {
+    /// Starts one on a loopback address of its own.
+    ///
+    /// # Panics
+    /// When it cannot listen.
+    pub async fn start(answer: Answer) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
+        let address = listener.local_addr().expect("a bound socket");
+        let (acceptor, authority) = acceptor();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.expect("a listening socket accepts");
+                tokio::spawn(connection(stream, acceptor.clone(), answer));
+            }
+        });
+        Self { address, authority }
+    }
+
+    /// How a webhook configuration names it.
+    pub fn client_config(&self) -> Value {
+        let bundle = ByteString(self.authority.clone().into_bytes());
+        json!({ "url": format!("https://{}/", self.address), "caBundle": bundle })
+    }
+}
+
+fn acceptor() -> (TlsAcceptor, String) {
+    let key = KeyPair::generate().expect("a key");
+    let params = CertificateParams::new(vec![Ipv4Addr::LOCALHOST.to_string()]).expect("an address is a name");
+    let certificate = params.self_signed(&key).expect("a certificate");
+    let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions that the provider has")
+        .with_no_client_auth()
+        .with_single_cert(vec![certificate.der().clone()], PrivateKeyDer::from(key))
+        .expect("a key of the certificate");
+    (TlsAcceptor::from(Arc::new(config)), certificate.pem())
+}
+
+async fn connection(stream: TcpStream, acceptor: TlsAcceptor, answer: Answer) {
+    let _ = stream.set_nodelay(true);
+    let Ok(stream) = acceptor.accept(stream).await else { return };
+    let service = service_fn(move |request| respond(request, answer));
+    // A connection that breaks off is the API server's business.
+    let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
+}
+
+async fn respond(request: Request<Incoming>, answer: Answer) -> Result<Response<Full<Bytes>>, Infallible> {
+    let body = request.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
+    let review: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let mut response = json!({ "uid": review["request"]["uid"], "allowed": true });
+    let patch = answer(&review["request"]);
+    if patch.as_array().is_some_and(|operations| !operations.is_empty()) {
+        response["patchType"] = json!("JSONPatch");
+        response["patch"] = json!(ByteString(patch.to_string().into_bytes()));
+    }
+    let answer = json!({ "apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview", "response": response });
+    Ok(Response::new(Full::from(answer.to_string())))
+}

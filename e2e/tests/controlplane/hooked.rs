@@ -1,0 +1,86 @@
+//! A namespace whose jobs go through the admission webhook, with the configuration and the rights of the manifests.
+
+use std::fs;
+use std::time::Duration;
+
+use e2e::launch::free_port;
+use e2e::objects::{apply, apply_yaml};
+use e2e::{Crds, Operator, OperatorOptions, await_condition};
+use kube::api::{DynamicObject, PostParams};
+use serde_json::{Value, json};
+
+use crate::support::{MANIFESTS, Scene, job, record};
+
+/// The API server follows webhook configurations with some delay.
+const SETTLED: Duration = Duration::from_secs(30);
+
+/// A namespace with a webhook.
+pub(crate) struct Hooked {
+    pub(crate) scene: Scene,
+    pub(crate) port: u16,
+}
+
+impl Hooked {
+    /// Installs the webhook for a new namespace; nobody serves it yet.
+    pub(crate) async fn new(crds: Crds, prefix: &str) -> Self {
+        let scene = Scene::on(crds, prefix).await;
+        let hooked = Self { scene, port: free_port().expect("a free port") };
+        hooked.grant().await;
+        hooked.install(json!({ "url": format!("https://127.0.0.1:{}/admit", hooked.port) })).await;
+        hooked
+    }
+
+    /// The manifests' configuration, for this namespace and an address in place of a Service.
+    async fn install(&self, client_config: Value) {
+        let text = fs::read_to_string(format!("{MANIFESTS}/webhook/configuration.yaml")).expect("the manifest");
+        let mut configuration: Value = serde_saphyr::from_str(&text).expect("YAML");
+        configuration["metadata"]["name"] = json!(self.scene.namespace);
+        configuration["webhooks"][0]["clientConfig"] = client_config;
+        configuration["webhooks"][0]["namespaceSelector"] =
+            json!({ "matchLabels": { "kubernetes.io/metadata.name": self.scene.namespace } });
+        apply(&self.scene.admin, configuration).await;
+    }
+
+    /// The manifests' rights, for names of this namespace.
+    async fn grant(&self) {
+        let namespace = &self.scene.namespace;
+        let text = fs::read_to_string(format!("{MANIFESTS}/webhook/rbac.yaml")).expect("the manifest");
+        let text = text
+            .replace("\n  namespace: flink-remedy\n", &format!("\n  namespace: {namespace}\n"))
+            .replace("name: flink-remedy-webhook", &format!("name: webhook-{namespace}"))
+            .replace("resourceNames: [flink-remedy]", &format!("resourceNames: [{namespace}]"));
+        apply_yaml(&self.scene.admin, &text).await;
+    }
+
+    /// How an operator is started that serves it.
+    pub(crate) async fn options(&self, args: &[&str]) -> OperatorOptions {
+        let address = format!("127.0.0.1:{}", self.port);
+        let serving =
+            ["--webhook", &address, "--webhook-host", "127.0.0.1", "--webhook-configuration", &self.scene.namespace];
+        self.scene.options(&[&serving[..], args].concat()).await
+    }
+
+    /// Starts an operator that serves it, and returns when the API server asks it.
+    pub(crate) async fn start(&self, args: &[&str]) -> Operator {
+        let operator = Operator::start(&self.options(args).await);
+        operator.wait_ready().await;
+        self.serves(&operator).await;
+        operator
+    }
+
+    /// Returns when a new job would be filled at admission.
+    pub(crate) async fn serves(&self, operator: &Operator) {
+        await_condition("the webhook to be asked", SETTLED, async || {
+            let probed = self.dry_run(job("probe")).await;
+            if record(&probed).is_null() { Err(operator.logs()) } else { Ok(()) }
+        })
+        .await;
+    }
+
+    /// What would be stored.
+    pub(crate) async fn dry_run(&self, job: Value) -> DynamicObject {
+        let job: DynamicObject = serde_json::from_value(job).expect("an object");
+        let params = PostParams { dry_run: true, ..PostParams::default() };
+        self.scene.jobs().create(&params, &job).await.expect("a job that is accepted")
+    }
+}
