@@ -1,6 +1,6 @@
 # The only entry: people and CI call these targets. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build check fmt fmt-check lint doc deny layers manifests gen test test-quick fuzz demo demo-down clean
+.PHONY: help build check fmt fmt-check lint doc deny layers manifests gen test test-quick bench fuzz demo demo-down clean
 
 CARGO_DENY_VERSION := 0.20.2
 
@@ -59,6 +59,10 @@ test-quick: ## unit, fixture, law and command line tests; no cluster
 test: check e2e-prepare option-catalogue-check ## everything: checks, all tests, the tests against real programs
 	cargo build --locked --package flink-remedy --package e2e
 	cargo test --locked --workspace
+
+bench: controlplane crds ## what our work costs beside floors and peers; the report is target/bench/report.json
+	cargo build --locked --release --package flink-remedy --package e2e
+	cargo bench --locked --package e2e --bench macro
 
 # What is found goes into the cache; what shall be tried again for ever is copied into crates/fuzz/corpus.
 fuzz: $(CARGO_FUZZ) ## let libFuzzer look for input that breaks a promise (FUZZ_SECONDS for each target; needs a C++ compiler)

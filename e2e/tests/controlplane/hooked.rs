@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use e2e::launch::free_port;
 use e2e::objects::{apply, apply_yaml};
+use e2e::webhook::Webhook;
 use e2e::{Crds, Operator, OperatorOptions, await_condition};
 use kube::api::{DynamicObject, PostParams};
 use serde_json::{Value, json};
@@ -13,6 +14,9 @@ use crate::support::{MANIFESTS, Scene, job, record};
 
 /// The API server follows webhook configurations with some delay.
 const SETTLED: Duration = Duration::from_secs(30);
+
+/// The option that another webhook adds.
+pub(crate) const ADDED: &str = "web.upload.dir";
 
 /// A namespace with a webhook.
 pub(crate) struct Hooked {
@@ -23,15 +27,25 @@ pub(crate) struct Hooked {
 impl Hooked {
     /// Installs the webhook for a new namespace; nobody serves it yet.
     pub(crate) async fn new(crds: Crds, prefix: &str) -> Self {
-        let scene = Scene::on(crds, prefix).await;
-        let hooked = Self { scene, port: free_port().expect("a free port") };
+        let hooked = Self::unauthorized(Scene::on(crds, prefix).await).await;
         hooked.grant().await;
-        hooked.install(json!({ "url": format!("https://127.0.0.1:{}/admit", hooked.port) })).await;
         hooked
     }
 
+    /// The same without any right to keep a certificate.
+    pub(crate) async fn unauthorized(scene: Scene) -> Self {
+        let hooked = Self { scene, port: free_port().expect("a free port") };
+        hooked.install(json!({ "url": hooked.url() })).await;
+        hooked
+    }
+
+    /// Where reviews go.
+    pub(crate) fn url(&self) -> String {
+        format!("https://127.0.0.1:{}/admit", self.port)
+    }
+
     /// The manifests' configuration, for this namespace and an address in place of a Service.
-    async fn install(&self, client_config: Value) {
+    pub(crate) async fn install(&self, client_config: Value) {
         let text = fs::read_to_string(format!("{MANIFESTS}/webhook/configuration.yaml")).expect("the manifest");
         let mut configuration: Value = serde_saphyr::from_str(&text).expect("YAML");
         configuration["metadata"]["name"] = json!(self.scene.namespace);
@@ -82,5 +96,33 @@ impl Hooked {
         let job: DynamicObject = serde_json::from_value(job).expect("an object");
         let params = PostParams { dry_run: true, ..PostParams::default() };
         self.scene.jobs().create(&params, &job).await.expect("a job that is accepted")
+    }
+
+    /// Puts a webhook of somebody else's behind ours, which is asked again after it.
+    pub(crate) async fn join_another(&self) {
+        let other = Webhook::start(|request| {
+            let is_there = request["object"]["spec"]["flinkConfiguration"].get(ADDED).is_some();
+            let path = format!("/spec/flinkConfiguration/{ADDED}");
+            if is_there { json!([]) } else { json!([{ "op": "add", "path": path, "value": "/tmp/up" }]) }
+        })
+        .await;
+        let rule = json!({ "apiGroups": ["flink.apache.org"], "apiVersions": ["v1beta1"], "resources": ["flinkdeployments"],
+                           "operations": ["CREATE", "UPDATE"] });
+        let webhook = json!({ "name": "other.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
+            "clientConfig": other.client_config(), "rules": [rule], "reinvocationPolicy": "IfNeeded",
+            "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": self.scene.namespace } } });
+        // They are asked in the order of their names.
+        let name = format!("z-{}", self.scene.namespace);
+        apply(
+            &self.scene.admin,
+            json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
+                    "metadata": { "name": name }, "webhooks": [webhook] }),
+        )
+        .await;
+        await_condition("the other webhook to be asked", SETTLED, async || {
+            let stored = self.dry_run(job("probe")).await;
+            if stored.data["spec"]["flinkConfiguration"].get(ADDED).is_some() { Ok(()) } else { Err(stored) }
+        })
+        .await;
     }
 }

@@ -24,14 +24,14 @@ const BLUE_GREENS: &str = "flinkbluegreendeployments";
 static BLUE_GREEN: OnceCell<()> = OnceCell::const_new();
 
 /// A session cluster with high availability, directories and `RocksDB`.
-fn cluster(name: &str) -> Value {
+pub(crate) fn cluster(name: &str) -> Value {
     let mut cluster = job(name);
     cluster["spec"].as_object_mut().expect("an object").remove("job");
     cluster
 }
 
 /// A job on it, with nothing of its own.
-fn session_job(name: &str, cluster: &str) -> Value {
+pub(crate) fn session_job(name: &str, cluster: &str) -> Value {
     json!({
         "apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkSessionJob", "metadata": { "name": name },
         "spec": { "deploymentName": cluster,
@@ -40,7 +40,7 @@ fn session_job(name: &str, cluster: &str) -> Value {
 }
 
 /// A blue/green deployment of such a job as the other tests have.
-fn blue_green(name: &str) -> Value {
+pub(crate) fn blue_green(name: &str) -> Value {
     let mut template = job(name)["spec"].clone();
     template["flinkVersion"] = json!("v1_20");
     json!({
@@ -67,8 +67,13 @@ async fn in_mode_apply(scene: &Scene) -> (Operator, NamedTempFile) {
 impl Scene {
     async fn with_blue_green() -> Self {
         let scene = Self::on(Crds::Untyped, "blue-green").await;
-        BLUE_GREEN.get_or_init(|| scene.plane.install_crds(BLUE_GREEN_CRD)).await;
+        scene.install_blue_green().await;
         scene
+    }
+
+    /// Installs the kind `FlinkBlueGreenDeployment`, once.
+    pub(crate) async fn install_blue_green(&self) {
+        BLUE_GREEN.get_or_init(|| self.plane.install_crds(BLUE_GREEN_CRD)).await;
     }
 
     fn session_jobs(&self) -> Api<DynamicObject> {

@@ -29,4 +29,5 @@ mod support;
 mod undo;
 mod webhook;
 mod webhook_clients;
+mod webhook_serving;
 mod windows;

@@ -2,15 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use e2e::objects::apply;
-use e2e::webhook::Webhook;
 use e2e::{Crds, await_condition};
 use flink_conf::{Key, flatten};
 use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
 use crate::fko::Fko;
-use crate::hooked::Hooked;
+use crate::hooked::{ADDED, Hooked};
 use crate::support::{PATIENCE, annotated, job, record};
 
 const MODE: &str = "flink-remedy.dev/mode";
@@ -260,34 +258,9 @@ async fn a_webhook_that_hangs_costs_its_timeout_and_no_more() {
 async fn beside_another_webhook_the_answer_stays_the_same() {
     let hooked = Hooked::new(Crds::Typed, "admit-chain").await;
     let operator = hooked.start(&[]).await;
-    let other = Webhook::start(|request| {
-        let conf = &request["object"]["spec"]["flinkConfiguration"];
-        let is_there = conf.get("web.upload.dir").is_some();
-        let add = json!([{ "op": "add", "path": "/spec/flinkConfiguration/web.upload.dir", "value": "/tmp/up" }]);
-        if is_there { json!([]) } else { add }
-    })
-    .await;
-    // By name behind ours, so that ours is asked again after it.
-    let name = format!("z-{}", hooked.scene.namespace);
-    let rule = json!({ "apiGroups": ["flink.apache.org"], "apiVersions": ["v1beta1"], "operations": ["CREATE", "UPDATE"],
-                       "resources": ["flinkdeployments"] });
-    let selector = json!({ "matchLabels": { "kubernetes.io/metadata.name": hooked.scene.namespace } });
-    apply(
-        &hooked.scene.admin,
-        json!({ "apiVersion": "admissionregistration.k8s.io/v1", "kind": "MutatingWebhookConfiguration",
-                "metadata": { "name": name }, "webhooks": [{
-                    "name": "other.example.com", "admissionReviewVersions": ["v1"], "sideEffects": "None",
-                    "clientConfig": other.client_config(), "rules": [rule], "namespaceSelector": selector,
-                    "reinvocationPolicy": "IfNeeded" }] }),
-    )
-    .await;
-    await_condition("the other webhook to be asked", PATIENCE, async || {
-        let stored = hooked.dry_run(job("probe")).await;
-        if options(&stored).get("web.upload.dir").is_some() { Ok(()) } else { Err(()) }
-    })
-    .await;
+    hooked.join_another().await;
     let live = hooked.scene.create(job("j")).await;
-    assert_eq!((&options(&live)["web.upload.dir"], &options(&live)[PORT]), (&json!("/tmp/up"), &json!("9249")));
+    assert_eq!((&options(&live)[ADDED], &options(&live)[PORT]), (&json!("/tmp/up"), &json!("9249")));
     assert!(!record(&live).is_null());
     told(&hooked, "j", PORT).await;
     hooked.scene.settle(&operator, 1).await;

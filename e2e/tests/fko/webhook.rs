@@ -4,7 +4,7 @@ use e2e::{Crds, Operator};
 use serde_json::{Value, json};
 
 use crate::ground::{Ground, ground, job};
-use crate::hooked::Hooked;
+use crate::hooked::{ADDED, Hooked};
 use crate::support::{Scene, annotated, record};
 
 const FILLED: &str = "metrics.reporter.prom.port";
@@ -30,28 +30,42 @@ fn assert_reached_flink(ground: &Ground, scene: &Scene, name: &str, deployments:
     }
 }
 
-#[allow(clippy::print_stdout, reason = "a figure for people, beside that of the test without a webhook")]
-#[tokio::test]
-async fn new_jobs_through_the_webhook_are_deployed_once_with_every_fill() {
-    const JOBS: usize = 50;
-    let ground = ground().await;
-    let (hooked, operator) = hooked(ground, "admitted").await;
+/// So many new jobs are deployed once, with every fill, and never written by ours.
+async fn are_deployed_once(ground: &Ground, hooked: &Hooked, operator: &Operator, jobs: usize) {
     let scene = &hooked.scene;
-    let names: Vec<String> = (0..JOBS).map(|number| format!("j{number}")).collect();
+    let names: Vec<String> = (0..jobs).map(|number| format!("j{number}")).collect();
     for name in &names {
         ground.create(scene, job(name)).await;
     }
     for name in &names {
         ground.stable(scene, name).await;
     }
-    scene.settle(&operator, u32::try_from(JOBS).unwrap()).await;
+    scene.settle(operator, u32::try_from(jobs).unwrap()).await;
     for name in &names {
         let live = scene.job(name).await;
         assert_eq!(live.data["spec"]["flinkConfiguration"][FILLED], "9249");
         assert_reached_flink(ground, scene, name, 1, &live.data);
     }
     assert!(scene.patches().is_empty(), "{:#?}", scene.patches());
+}
+
+#[allow(clippy::print_stdout, reason = "a figure for people, beside that of the test without a webhook")]
+#[tokio::test]
+async fn new_jobs_through_the_webhook_are_deployed_once_with_every_fill() {
+    const JOBS: usize = 50;
+    let ground = ground().await;
+    let (hooked, operator) = hooked(ground, "admitted").await;
+    are_deployed_once(ground, &hooked, &operator, JOBS).await;
     println!("{JOBS} new jobs through the webhook beside a running Flink operator: none restarted");
+}
+
+#[tokio::test]
+async fn the_same_behind_another_webhook() {
+    let ground = ground().await;
+    let (hooked, operator) = hooked(ground, "chained").await;
+    hooked.join_another().await;
+    are_deployed_once(ground, &hooked, &operator, 3).await;
+    assert_eq!(hooked.scene.job("j0").await.data["spec"]["flinkConfiguration"][ADDED], "/tmp/up");
 }
 
 #[tokio::test]

@@ -1,0 +1,214 @@
+//! How many jobs are created in a second: without a webhook, through one that does nothing, and through ours.
+
+use std::fs;
+use std::net::Ipv4Addr;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use e2e::launch::free_port;
+use e2e::objects::{apply, apply_yaml};
+use e2e::webhook::Webhook;
+use e2e::{ControlPlane, Crds, Operator, OperatorOptions, await_condition};
+use futures::StreamExt as _;
+use k8s_openapi::ByteString;
+use kube::Api;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams};
+use rcgen::{CertificateParams, KeyPair};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::report::{Measured, Report, Row};
+
+const JOBS: u32 = 1000;
+const CLIENTS: usize = 16;
+const ROUNDS: usize = 5;
+const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests");
+const RECORD: &str = "flink-remedy.dev/filled";
+
+/// One way for jobs to be created: a namespace with what is hooked to it.
+struct Way {
+    namespace: String,
+    measured: Measured,
+    /// Whether jobs come out filled.
+    fills: bool,
+    _operator: Option<Operator>,
+}
+
+pub(crate) async fn run(report: &mut Report) {
+    let plane = ControlPlane::shared(Crds::Typed).await;
+    install(plane).await;
+    let folder = TempDir::new().unwrap();
+    let mut ways = [
+        way(plane, "no webhook", false, None).await,
+        nothing(plane).await,
+        ours(plane, &folder, "our webhook", false).await,
+        ours(plane, &folder, "ours, and its loop", true).await,
+    ];
+    for way in &ways {
+        ready(plane, way).await;
+    }
+    for _ in 0..ROUNDS {
+        for way in &mut ways {
+            let created = create_all(plane, &way.namespace, way.fills).await;
+            way.measured.rounds.push(created);
+            empty(plane, &way.namespace).await;
+        }
+    }
+    let [none, nothing, ours, with_loop] = &ways;
+    let unit = "jobs/s";
+    let (none, nothing, ours, with_loop) = (&none.measured, &nothing.measured, &ours.measured, &with_loop.measured);
+    report.rows.extend([
+        Row::new("1000 jobs created through our webhook", unit, none, ours, Some(0.8)),
+        Row::new("1000 jobs created through our webhook", unit, nothing, ours, Some(0.9)),
+        Row::new("the same while the loop tells and reports each job", unit, none, with_loop, None),
+    ]);
+}
+
+/// What an installation brings, but for what runs.
+async fn install(plane: &ControlPlane) {
+    let admin = plane.admin().await;
+    let namespace = |name: &str| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
+    apply(&admin, namespace("flink-operator")).await;
+    let applied = plane.run_kubectl(&["apply", "-k", &format!("{MANIFESTS}/rbac")], "").await;
+    assert!(applied.status.success(), "{}", applied.stderr);
+    plane.install_crds(&fs::read_to_string(format!("{MANIFESTS}/crd/remediationreports.yaml")).unwrap()).await;
+}
+
+async fn way(plane: &ControlPlane, name: &str, fills: bool, operator: Option<Operator>) -> Way {
+    let namespace = plane.namespace(&name.replace([' ', ','], "-")).await;
+    Way { namespace, measured: Measured::new(name), fills, _operator: operator }
+}
+
+async fn nothing(plane: &ControlPlane) -> Way {
+    let way = way(plane, "a webhook that does nothing", false, None).await;
+    let webhook = Webhook::start(|_| json!([])).await;
+    hook(plane, &way.namespace, webhook.client_config()).await;
+    way
+}
+
+/// Ours with a certificate of the bench's. Without its loop it is a replica that does not lead.
+async fn ours(plane: &'static ControlPlane, folder: &TempDir, name: &str, leads: bool) -> Way {
+    let way = way(plane, name, true, None).await;
+    let namespace = way.namespace.as_str();
+    let (files, authority) = certificate(folder, namespace);
+    let address = format!("127.0.0.1:{}", free_port().unwrap());
+    let client_config =
+        json!({ "url": format!("https://{address}/admit"), "caBundle": ByteString(authority.into_bytes()) });
+    hook(plane, namespace, client_config).await;
+    grant_lease(plane, namespace, leads).await;
+    let token = plane.token("flink-remedy", "flink-remedy").await;
+    let options = OperatorOptions::new(plane.kubeconfig_for(&token, plane.server())).args([
+        "--watch-namespaces",
+        namespace,
+        "--lease-namespace",
+        namespace,
+        "--operator-config",
+        "none",
+        "--webhook",
+        &address,
+        "--webhook-certificate",
+        files.to_str().unwrap(),
+        "--log-level",
+        "warn",
+    ]);
+    let operator = Operator::start(&options);
+    operator.wait_ready().await;
+    Way { _operator: Some(operator), ..way }
+}
+
+fn certificate(folder: &TempDir, name: &str) -> (PathBuf, String) {
+    let files = folder.path().join(name);
+    fs::create_dir_all(&files).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec![Ipv4Addr::LOCALHOST.to_string()]).unwrap();
+    let certificate = params.self_signed(&key).unwrap().pem();
+    fs::write(files.join("tls.crt"), &certificate).unwrap();
+    fs::write(files.join("tls.key"), key.serialize_pem()).unwrap();
+    (files, certificate)
+}
+
+/// The manifests' configuration, for one namespace and an address.
+async fn hook(plane: &ControlPlane, namespace: &str, client_config: Value) {
+    let text = fs::read_to_string(format!("{MANIFESTS}/webhook/configuration.yaml")).unwrap();
+    let mut configuration: Value = serde_saphyr::from_str(&text).unwrap();
+    configuration["metadata"]["name"] = json!(namespace);
+    let webhook = &mut configuration["webhooks"][0];
+    webhook["clientConfig"] = client_config;
+    webhook["namespaceSelector"] = json!({ "matchLabels": { "kubernetes.io/metadata.name": namespace } });
+    apply(&plane.admin().await, configuration).await;
+}
+
+async fn grant_lease(plane: &ControlPlane, namespace: &str, leads: bool) {
+    let admin = plane.admin().await;
+    let role = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": { "name": "lease", "namespace": namespace },
+        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" },
+        "subjects": [{ "kind": "ServiceAccount", "name": "flink-remedy", "namespace": "flink-remedy" }] });
+    apply(&admin, role).await;
+    if !leads {
+        let lease = format!(
+            "{{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {{name: flink-remedy, namespace: {namespace}}},
+              spec: {{holderIdentity: somebody-else, leaseDurationSeconds: 86400}}}}"
+        );
+        apply_yaml(&admin, &lease).await;
+    }
+}
+
+async fn jobs(plane: &ControlPlane, namespace: &str) -> Api<DynamicObject> {
+    let kind = GroupVersionKind::gvk("flink.apache.org", "v1beta1", "FlinkDeployment");
+    let resource = ApiResource::from_gvk_with_plural(&kind, "flinkdeployments");
+    Api::namespaced_with(plane.admin().await, namespace, &resource)
+}
+
+fn job(name: &str) -> DynamicObject {
+    let job = json!({
+        "apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "metadata": { "name": name },
+        "spec": {
+            "image": "flink:1.18", "flinkVersion": "v1_18", "serviceAccount": "flink",
+            "flinkConfiguration": {
+                "state.backend.type": "rocksdb", "execution.checkpointing.interval": "1 min",
+                "state.checkpoints.dir": "s3://flink/checkpoints", "state.savepoints.dir": "s3://flink/savepoints",
+                "high-availability.type": "kubernetes", "high-availability.storageDir": "s3://flink/ha",
+            },
+            "jobManager": { "resource": { "memory": "2048m", "cpu": 1 } },
+            "taskManager": { "resource": { "memory": "4096m", "cpu": 2 } },
+            "job": { "jarURI": "local:///opt/flink/usrlib/job.jar", "parallelism": 2, "upgradeMode": "savepoint" },
+        },
+    });
+    serde_json::from_value(job).unwrap()
+}
+
+/// Returns when the API server asks what is hooked.
+async fn ready(plane: &ControlPlane, way: &Way) {
+    let api = jobs(plane, &way.namespace).await;
+    let dry_run = PostParams { dry_run: true, ..PostParams::default() };
+    await_condition(&format!("{} to be asked", way.measured.name), Duration::from_mins(1), async || {
+        let stored = api.create(&dry_run, &job("probe")).await.map_err(|error| error.to_string())?;
+        let is_filled = stored.metadata.annotations.is_some_and(|annotations| annotations.contains_key(RECORD));
+        if is_filled == way.fills { Ok(()) } else { Err("not filled".to_owned()) }
+    })
+    .await;
+}
+
+/// Creates all jobs and returns how many a second.
+async fn create_all(plane: &ControlPlane, namespace: &str, fills: bool) -> f64 {
+    let api = jobs(plane, namespace).await;
+    let (api, params) = (&api, &PostParams::default());
+    let began = Instant::now();
+    let created = futures::stream::iter(0..JOBS).map(|number| async move {
+        let stored = api.create(params, &job(&format!("job-{number}"))).await.unwrap();
+        assert_eq!(stored.metadata.annotations.is_some_and(|annotations| annotations.contains_key(RECORD)), fills);
+    });
+    created.buffer_unordered(CLIENTS).collect::<Vec<()>>().await;
+    f64::from(JOBS) / began.elapsed().as_secs_f64()
+}
+
+async fn empty(plane: &ControlPlane, namespace: &str) {
+    let api = jobs(plane, namespace).await;
+    api.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    await_condition("the jobs to be gone", Duration::from_mins(2), async || {
+        let left = api.list_metadata(&ListParams::default().limit(1)).await.unwrap().items.len();
+        if left == 0 { Ok(()) } else { Err(left) }
+    })
+    .await;
+}

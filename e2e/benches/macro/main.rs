@@ -1,0 +1,26 @@
+//! What our work costs, beside what it cannot cost less than, in one run. `make bench` runs it.
+//!
+//! Variants take turns, several rounds of them; what is told are medians and ratios. A target is missed when the ratio
+//! misses it by more than the rounds differ.
+#![allow(
+    clippy::missing_panics_doc,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a tool of the developers: a broken assumption ends it with a message"
+)]
+
+mod admission;
+mod report;
+
+use std::process::ExitCode;
+
+use crate::report::Report;
+
+fn main() -> ExitCode {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut report = Report::default();
+    runtime.block_on(admission::run(&mut report));
+    print!("{report}");
+    report.write();
+    if report.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
