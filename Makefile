@@ -62,7 +62,7 @@ test: check e2e-prepare option-catalogue-check ## everything: checks, all tests,
 
 bench: controlplane crds ## what our work costs beside floors and peers; the report is target/bench/report.json
 	cargo build --locked --release --package flink-remedy --package e2e
-	cargo bench --locked --package e2e --bench macro
+	target/release/bench
 
 # What is found goes into the cache; what shall be tried again for ever is copied into crates/fuzz/corpus.
 fuzz: $(CARGO_FUZZ) ## let libFuzzer look for input that breaks a promise (FUZZ_SECONDS for each target; needs a C++ compiler)

@@ -20,7 +20,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 /// What the API server sent -> the operations of a JSON patch; none changes nothing.
-pub type Answer = fn(&Value) -> Value;
+type Answer = Arc<dyn Fn(&Value) -> Value + Send + Sync>;
 
 /// A running webhook; it ends with the runtime of the test.
 #[derive(Debug)]
@@ -34,14 +34,15 @@ impl Webhook {
     ///
     /// # Panics
     /// When it cannot listen.
-    pub async fn start(answer: Answer) -> Self {
+    pub async fn start(answer: impl Fn(&Value) -> Value + Send + Sync + 'static) -> Self {
+        let answer: Answer = Arc::new(answer);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a free port");
         let address = listener.local_addr().expect("a bound socket");
         let (acceptor, authority) = acceptor();
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.expect("a listening socket accepts");
-                tokio::spawn(connection(stream, acceptor.clone(), answer));
+                tokio::spawn(connection(stream, acceptor.clone(), Arc::clone(&answer)));
             }
         });
         Self { address, authority }
@@ -70,7 +71,7 @@ fn acceptor() -> (TlsAcceptor, String) {
 async fn connection(stream: TcpStream, acceptor: TlsAcceptor, answer: Answer) {
     let _ = stream.set_nodelay(true);
     let Ok(stream) = acceptor.accept(stream).await else { return };
-    let service = service_fn(move |request| respond(request, answer));
+    let service = service_fn(move |request| respond(request, Arc::clone(&answer)));
     // A connection that breaks off is the API server's business.
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await;
 }

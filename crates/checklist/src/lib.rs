@@ -38,7 +38,7 @@ pub use holdings::Holdings;
 pub use moment::{FreeMoment, HoldReason, Moment};
 pub use obedience::{AnnotationProblem, Approval, Obedience, OptOut};
 pub use plan::{Plan, PlannedFill, Timing, plan, plan_with};
-pub use platform::Platform;
+pub use platform::{Platform, PlatformLogFile};
 pub use policy::{Mode, Policy};
 pub use quarantine::{LeftAlone, Quarantine, Setback};
 pub use restart::{Evidence, RestartOutcome, Watched, deadline};

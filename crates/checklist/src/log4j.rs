@@ -73,6 +73,26 @@ impl Levels {
     }
 }
 
+/// A file as it is, beside what production asks for.
+#[derive(Clone, Debug)]
+pub(crate) struct Production {
+    /// The root logger's level.
+    pub(crate) root: Option<Level>,
+    /// Noisy libraries below WARN.
+    pub(crate) loud: Vec<&'static str>,
+    /// The file with the right levels.
+    pub(crate) text: String,
+}
+
+impl Production {
+    pub(crate) fn of(file: &str, noisy: &[&'static str]) -> Self {
+        let levels = Levels::read(file);
+        let is_loud = |logger: &&'static str| levels.of(logger).is_none_or(|level| level < Level::Warn);
+        let loud = noisy.iter().copied().filter(is_loud).collect();
+        Self { root: levels.root(), loud, text: with_production_levels(file, noisy) }
+    }
+}
+
 /// The file with the root at INFO and these loggers at WARN at least; every other line stays as it is.
 pub(crate) fn with_production_levels(file: &str, noisy: &[&str]) -> String {
     let levels = Levels::read(file);

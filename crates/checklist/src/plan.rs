@@ -177,7 +177,9 @@ fn propose(
     let subject_then = leaving.without_overlapping(subject);
     let respelled = respelled(&leaving, &subject_then, holdings);
     let leaving = leaving.all();
-    let close = |verdicts: &[Verdict]| Closure::of(&obeyed, &subject_then, respelled.clone(), policy, verdicts);
+    // Of the others no fill comes.
+    let filling: Vec<&'static Rule> = obeyed.into_iter().filter(|rule| !rule.writes.is_empty()).collect();
+    let close = |verdicts: &[Verdict]| Closure::of(&filling, &subject_then, respelled.clone(), policy, verdicts);
     let gaps = close(&[Verdict::Gap]);
     let closes_gap = gaps.fills.len() > respelled.len();
     // A running job waits for its next deployment with what is right by default only.

@@ -9,7 +9,7 @@ use flink_conf::{EffectiveConf, FlattenError, FlinkVersion, Key, Lookup, Version
 use serde_json::Value;
 
 use crate::policy::{PathTemplate, TemplateError};
-use crate::{Fill, Platform, Policy, Surroundings, Target};
+use crate::{Fill, Platform, PlatformLogFile, Policy, Surroundings, Target};
 
 /// First version to which FKO gives a session job's own options (`AbstractFlinkService.runJar`).
 const OPTIONS_OF_SESSION_JOBS: FlinkVersion = FlinkVersion::new(1, 17);
@@ -54,7 +54,7 @@ pub struct Subject {
     /// The resource's own log files; `None` where FKO's are used.
     pub log_files: Option<BTreeMap<String, String>>,
     /// FKO's log4j file; `None` where it cannot be read.
-    pub platform_log_file: Option<String>,
+    pub platform_log_file: Option<PlatformLogFile>,
     /// Annotations of the common pod template.
     pub pod_annotations: BTreeMap<String, String>,
     /// The processes and what reaches them; of a session job those of its cluster.

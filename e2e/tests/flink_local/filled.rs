@@ -52,7 +52,9 @@ impl FilledJob {
             rules,
             entry_class: object["spec"]["job"]["entryClass"].as_str().expect("an entry class").to_owned(),
             conf: of_fko(&subject, &object["spec"]),
-            log_file: log_file.or(platform.log_file).expect("the stock platform has a log file"),
+            log_file: log_file
+                .or_else(|| platform.log_file.map(|file| file.to_string()))
+                .expect("the stock platform has a log file"),
         }
     }
 

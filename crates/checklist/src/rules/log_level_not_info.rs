@@ -1,7 +1,7 @@
 use flink_conf::FlinkVersion;
 
-use crate::log4j::{Level, Levels, with_production_levels};
-use crate::platform::LOG4J_FILE;
+use crate::log4j::{Level, Levels, Production};
+use crate::platform::{LOG4J_FILE, PlatformLogFile};
 use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Target, Writes, declare_rule};
 
 declare_rule! {
@@ -42,9 +42,12 @@ declare_rule! {
 
 const LIBRARIES: &[&str] = &["org.apache.kafka", "org.apache.hadoop", "org.apache.zookeeper"];
 
+/// First version whose RPC is Pekko.
+const PEKKO: FlinkVersion = FlinkVersion::new(1, 18);
+
 /// The noisy libraries of a version: Flink's RPC is Pekko from 1.18 on, Akka before.
 fn noisy(version: FlinkVersion) -> Vec<&'static str> {
-    let rpc = if version < FlinkVersion::new(1, 18) { "akka" } else { "org.apache.pekko" };
+    let rpc = if version < PEKKO { "akka" } else { "org.apache.pekko" };
     std::iter::once(rpc).chain(LIBRARIES.iter().copied()).collect()
 }
 
@@ -75,14 +78,10 @@ fn judge_own(file: &str) -> Judgement {
     }
 }
 
-fn judge_platform(file: &str, version: FlinkVersion) -> Judgement {
-    let levels = Levels::read(file);
-    let noisy = noisy(version);
-    let loud: Vec<&str> =
-        noisy.iter().copied().filter(|logger| levels.of(logger).is_none_or(|level| level < Level::Warn)).collect();
-    let fills =
-        || vec![Fill { target: Target::LogFile(LOG4J_FILE.to_owned()), value: with_production_levels(file, &noisy) }];
-    match levels.root() {
+fn judge_platform(file: &PlatformLogFile, version: FlinkVersion) -> Judgement {
+    let Production { root, loud, text } = file.production(version >= PEKKO, &noisy(version));
+    let fills = || vec![Fill { target: Target::LogFile(LOG4J_FILE.to_owned()), value: text.clone() }];
+    match *root {
         Some(Level::Info) if loud.is_empty() => {
             Judgement::pass("the Flink operator's log file has INFO at the root and WARN for noisy libraries")
         }

@@ -268,7 +268,7 @@ impl Case {
         let layers = self.layers.iter().map(|(prefix, entry)| (format!("{prefix}{}", entry.key), entry.value));
         Platform {
             layers: PlatformLayers::new(layers.map(|(key, value)| (key.into(), value.to_owned())).collect()),
-            log_file: self.platform_log.map(str::to_owned),
+            log_file: self.platform_log.map(|text| text.to_owned().into()),
         }
     }
 

@@ -114,6 +114,10 @@ impl Keeper {
     /// Takes the certificate in as it is in the Secret.
     fn serve(&mut self, secret: Option<&Secret>, served: &Served) {
         let Some(kept) = secret.and_then(certificates) else { return };
+        let is_served = matches!(&self.secret, Seen::There(before) if certificates(before).as_ref() == Some(&kept));
+        if is_served {
+            return;
+        }
         match served.with(kept.certificate.as_bytes(), kept.key.as_bytes()) {
             Ok(()) => info!(secret = self.own.secret, "serving the webhook with the certificate of this Secret"),
             Err(error) => self.say(format!("the certificate in Secret {} is not used: {error}", self.own.secret)),

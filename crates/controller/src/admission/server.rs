@@ -29,8 +29,9 @@ const LARGEST_BODY: usize = 7 << 20;
 /// Connections at the same time; more wait.
 const CONNECTIONS: usize = 256;
 const HANDSHAKE: Duration = Duration::from_secs(5);
-/// How long a connection may take to send the head of its next request, and how long an idle one is kept.
-const HEAD: Duration = Duration::from_secs(90);
+/// How long a connection may take to send the head of its next request, and so how long an idle one is kept: longer than the
+/// API server keeps it, which is 90 s, so that no call meets a connection that is just being closed.
+const HEAD: Duration = Duration::from_mins(5);
 /// After no connection could be accepted: too many files are open.
 const BREATH: Duration = Duration::from_millis(100);
 

@@ -71,7 +71,7 @@ pub fn platform_from_files(files: &BTreeMap<String, String>) -> Result<Platform,
     if let Some(text) = files.get(FLINK_CONF) {
         settings.extend(parse_flat_file(text)?);
     }
-    Ok(Platform { layers: PlatformLayers::new(settings), log_file: files.get(LOG_FILE).cloned() })
+    Ok(Platform { layers: PlatformLayers::new(settings), log_file: files.get(LOG_FILE).cloned().map(Into::into) })
 }
 
 /// Flink reads this file by YAML 1.2's core schema (snakeyaml-engine): `yes`, `010` and `1_000` mean what

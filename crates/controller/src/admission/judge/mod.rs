@@ -137,14 +137,21 @@ pub(crate) fn judge(
             }
         }
     }
-    let mut plan = plan(&subject, &situation, &holdings, &obedience, policy);
+    let planned = |situation: &Situation| plan(&subject, situation, &holdings, &obedience, policy);
+    let mut plan = planned(&situation);
+    let is_new_spec = is_new_spec(request, deployment.kind);
+    // Where nothing may be added, for whatever reason, what is there is kept right all the same.
+    if plan.timing != Timing::Now && !request.is_create() && is_new_spec {
+        situation.arrival = Some(Arrival::Corrects);
+        plan = planned(&situation);
+    }
     if let Some(leaving) = taken_back {
         plan.fills.clear();
         plan.hash.clear();
         (plan.leaving, plan.timing) = (leaving, Timing::Now);
     }
     let mut warnings = Vec::new();
-    if is_new_spec(request, deployment.kind) && obedience.mode(policy.mode) > Mode::Off {
+    if is_new_spec && obedience.mode(policy.mode) > Mode::Off {
         warnings.extend(put_back(&plan, &holdings));
         warnings.extend(advice(&plan.findings, &obedience));
         warnings.truncate(MOST_WARNINGS);

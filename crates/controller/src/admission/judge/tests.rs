@@ -195,6 +195,21 @@ fn what_its_owner_spells_otherwise_is_theirs_whatever_the_mode_is() {
     }
 }
 
+/// A job that is left to another manager after a tug-of-war gets nothing more, but nothing of ours breaks it either.
+#[test]
+fn what_is_held_is_kept_right_all_the_same() {
+    let running = stable(edited(&filled(), |job| {
+        let annotation = &mut job["metadata"]["annotations"][FILLED];
+        let mut record: Value = serde_json::from_str(annotation.as_str().unwrap()).unwrap();
+        record["leftTo"] = json!("somebody");
+        *annotation = json!(record.to_string());
+    }));
+    let theirs =
+        edited(&running, |job| job["spec"]["flinkConfiguration"]["state.backend.incremental"] = json!("false"));
+    let (outcome, stored) = stored(Some(&running), &theirs);
+    assert_eq!((outcome, stored["spec"]["flinkConfiguration"].get(INCREMENTAL)), (Outcome::Corrected, None));
+}
+
 #[test]
 fn what_is_taken_out_is_put_back_with_a_word_and_without_a_restart() {
     let running = stable(filled());
