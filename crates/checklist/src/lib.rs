@@ -6,6 +6,7 @@
 pub mod annotations;
 mod catalogue;
 mod evaluate;
+pub mod export;
 mod filled;
 mod given_up;
 mod holdings;
