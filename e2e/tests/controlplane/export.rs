@@ -373,7 +373,7 @@ async fn a_job_with_many_options_is_filled() {
     large["spec"]["flinkVersion"] = json!("v2_1");
     let conf = large["spec"]["flinkConfiguration"].as_object_mut().unwrap();
     conf.insert("high-availability.type".to_owned(), json!("kubernetes"));
-    conf.extend((0..300).map(|number| (format!("acme.team.option-with-a-long-name.number-{number}"), json!(number))));
+    conf.extend((0..500).map(|number| (format!("acme.team.option-with-a-long-name.number-{number}"), json!(number))));
     let filled = exported.filled(&large).await.unwrap().0;
     assert!(filled.contains_key("execution.checkpointing.incremental"), "{filled:?}");
 }

@@ -140,7 +140,8 @@ fn admission_policy(policy: &Policy, platform: &Platform, is_stock: bool) -> Res
 const PASSED_OVER: &[&str] = &[
     "running jobs; FlinkSessionJobs and FlinkBlueGreenDeployments; a Flink version that is not listed below",
     "jobs, and namespaces, with an opt-out of single rules or with an end: they count as opted out of all",
-    "a job that has a key twice, flat and nested, or nests options more than 8 deep",
+    "a job that has a key twice, flat and nested, nests options more than 8 deep, or has more than some 600 of them: what an",
+    "expression may cost is bounded",
 ];
 
 fn line_of(covered: &Covered) -> String {
