@@ -7,6 +7,7 @@ pub mod annotations;
 mod arrival;
 mod catalogue;
 mod evaluate;
+pub mod export;
 mod filled;
 mod given_up;
 mod holdings;

@@ -5,8 +5,9 @@ use crate::moment::{is_free, is_ours_to_write, is_settled, unsettled_cluster};
 use crate::{Arrival, Evidence, SessionJobs};
 
 /// Label of FKO's canary resources, which probe FKO itself.
-const CANARY_LABEL: &str = "flink.apache.org/canary";
-const BLUE_GREEN_KIND: &str = "FlinkBlueGreenDeployment";
+pub(crate) const CANARY_LABEL: &str = "flink.apache.org/canary";
+/// Kind of the object that writes and rewrites its own deployments.
+pub(crate) const BLUE_GREEN_KIND: &str = "FlinkBlueGreenDeployment";
 
 /// Where a deployment stands, as far as it decides when a change is safe.
 #[derive(Clone, Debug, Default, PartialEq)]

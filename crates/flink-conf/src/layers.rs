@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Bound;
 
@@ -109,6 +109,21 @@ impl PlatformLayers {
             }
         }
         effective
+    }
+
+    /// The namespaces that have a layer of their own.
+    pub fn namespaces(&self) -> BTreeSet<String> {
+        self.of_namespaces().map(|(namespace, _)| namespace.to_owned()).collect()
+    }
+
+    /// Whether a layer of any namespace sets a key that is asked for.
+    pub fn is_set_for_a_namespace(&self, is_asked: impl Fn(&str) -> bool) -> bool {
+        self.of_namespaces().any(|(_, key)| is_asked(key))
+    }
+
+    /// Namespace and key of every setting that is for one namespace. The name of a namespace has no dot.
+    fn of_namespaces(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.settings.keys().filter_map(|key| key.as_str().strip_prefix(NAMESPACE_PREFIX)?.split_once('.'))
     }
 
     fn below(&self, prefix: &str) -> impl Iterator<Item = (Key, &str)> {
@@ -236,6 +251,13 @@ mod tests {
         {
             assert_eq!(value(&layers, "dev", version, "c"), expected, "{version:?}");
         }
+    }
+
+    #[test]
+    fn layers_of_namespaces_are_known() {
+        let layers = PlatformLayers::new(parse_flat_file(FILE).unwrap());
+        assert_eq!(layers.namespaces(), BTreeSet::from(["prod".to_owned()]));
+        assert!(layers.is_set_for_a_namespace(|key| key == "b") && !layers.is_set_for_a_namespace(|key| key == "a"));
     }
 
     #[test]

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::str::FromStr;
 
 /// A Flink minor version as FKO spells it in `spec.flinkVersion`: `v1_20`.
@@ -34,6 +35,14 @@ impl FlinkVersion {
         Self::new(2, 2),
         Self::new(2, 3),
     ];
+
+    /// The versions that FKO 1.15 lists, ascending.
+    pub fn known() -> impl Iterator<Item = Self> {
+        let of = |major, minors: RangeInclusive<u16>| minors.map(move |minor| Self::new(major, minor));
+        let first = Self::OLDEST_KNOWN;
+        let last = Self::NEWEST_KNOWN;
+        of(first.major, first.minor..=20).chain(of(last.major, 0..=last.minor))
+    }
 
     /// The version `v{major}_{minor}`.
     pub const fn new(major: u16, minor: u16) -> Self {
@@ -91,6 +100,9 @@ mod tests {
         assert!(parsed.is_sorted());
         assert_eq!(parsed[4].to_string(), "v2_11");
         assert_eq!(parsed.iter().filter(|v| v.is_known()).count(), 4);
+        let known: Vec<FlinkVersion> = FlinkVersion::known().collect();
+        assert!(known.is_sorted() && known.iter().all(|v| v.is_known()));
+        assert_eq!((known.len(), known[0], known[12]), (13, FlinkVersion::OLDEST_KNOWN, FlinkVersion::NEWEST_KNOWN));
     }
 
     #[test]

@@ -10,6 +10,7 @@ pub mod crd;
 mod diff;
 mod input;
 pub mod line_by_line;
+mod policy;
 mod policy_file;
 pub mod reference;
 pub mod rules;
@@ -51,6 +52,7 @@ enum Command {
     Diff(diff::DiffArgs),
     Rules(rules::RulesArgs),
     Explain(rules::ExplainArgs),
+    Policy(policy::PolicyArgs),
     Undo(undo::UndoArgs),
     Crd(crd::CrdArgs),
     Completion(completion::CompletionArgs),
@@ -79,6 +81,7 @@ pub fn execute(cli: Cli, stdin: &mut impl Read, out: &mut impl Write, err: &mut 
         Command::Diff(args) => diff::diff(&args, stdin, out, err),
         Command::Rules(args) => rules::rules(&args, out),
         Command::Explain(args) => rules::explain(&args, out, err),
+        Command::Policy(args) => policy::policy(&args, out, err),
         Command::Undo(args) => undo::undo(&args, stdin, io::stdin().is_terminal(), out, err),
         Command::Crd(args) => crd::crd(&args, out),
         Command::Completion(args) => completion::completion(&args, out),

@@ -31,6 +31,23 @@ fn every_command_of_the_guide_runs() {
     }
 }
 
+#[test]
+fn every_command_of_the_export_guide_runs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let guide = std::fs::read_to_string(root.join("docs/export.md")).unwrap();
+    let directory = Directory::new();
+    let binary = Path::new(env!("CARGO_BIN_EXE_flink-remedy")).parent().unwrap();
+    let path = format!("{}:{}", binary.display(), std::env::var("PATH").unwrap());
+    for command in guide.lines().filter_map(|line| line.strip_prefix("$ ")) {
+        let done =
+            Command::new("sh").args(["-c", command]).current_dir(directory.path()).env("PATH", &path).status().unwrap();
+        assert!(done.success(), "{command}");
+    }
+    let values = std::fs::read_to_string(format!("{}/flink-operator-values.yaml", directory.path())).unwrap();
+    let shown = guide.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    assert!(shown.lines().all(|line| values.lines().any(|printed| printed == line)), "{values}");
+}
+
 /// A reader copies it into a file.
 #[test]
 fn the_policy_of_the_rollout_guide_is_the_built_in_one() {

@@ -79,9 +79,8 @@ fn answer_of(stored: &DynamicObject) -> Value {
     let filled = options.filter(|(key, _)| sent["spec"]["flinkConfiguration"].get(key.as_str()).is_none());
     let mut answer: Vec<Value> =
         filled.map(|(key, value)| add(format!("/spec/flinkConfiguration/{key}"), value)).collect();
-    for whole in ["logConfiguration", "podTemplate"] {
-        answer.push(add(format!("/spec/{whole}"), &stored_spec[whole]));
-    }
+    let whole = ["logConfiguration", "podTemplate"].into_iter().filter(|field| !stored_spec[*field].is_null());
+    answer.extend(whole.map(|field| add(format!("/spec/{field}"), &stored_spec[field])));
     answer.push(add("/metadata/annotations".to_owned(), &json!(stored.metadata.annotations)));
     json!(answer)
 }

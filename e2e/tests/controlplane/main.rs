@@ -9,6 +9,7 @@
 mod crashes;
 mod endpoints;
 mod events;
+mod export;
 mod fills;
 mod fko;
 mod hooked;

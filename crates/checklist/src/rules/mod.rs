@@ -40,6 +40,7 @@ pub use no_checkpoint_interval::NO_CHECKPOINT_INTERVAL;
 pub use no_durable_checkpoint_storage::NO_DURABLE_CHECKPOINT_STORAGE;
 pub use no_job_manager_ha::NO_JOB_MANAGER_HA;
 pub use no_metrics_reporter::NO_METRICS_REPORTER;
+pub(crate) use no_metrics_reporter::{PORT_ANNOTATION, PORT_KEY};
 pub use no_restart_backoff::NO_RESTART_BACKOFF;
 pub use no_tls::NO_TLS;
 pub use platform_setting_missing::PLATFORM_SETTING_MISSING;
@@ -84,7 +85,7 @@ fn is_rocksdb(backend: &str) -> bool {
     backend.eq_ignore_ascii_case("rocksdb") || ROCKSDB_FACTORIES.contains(&backend)
 }
 
-const ROCKSDB_FACTORIES: &[&str] = &[
+pub(crate) const ROCKSDB_FACTORIES: &[&str] = &[
     "org.apache.flink.contrib.streaming.state.EmbeddedRocksDBStateBackendFactory",
     "org.apache.flink.contrib.streaming.state.RocksDBStateBackendFactory",
     "org.apache.flink.state.rocksdb.EmbeddedRocksDBStateBackendFactory",

@@ -47,9 +47,9 @@ declare_rule! {
 
 const FACTORY: &str = "org.apache.flink.metrics.prometheus.PrometheusReporterFactory";
 const FACTORY_KEY: &str = "metrics.reporter.prom.factory.class";
-const PORT_KEY: &str = "metrics.reporter.prom.port";
+pub(crate) const PORT_KEY: &str = "metrics.reporter.prom.port";
 const SCRAPE_ANNOTATION: &str = "prometheus.io/scrape";
-const PORT_ANNOTATION: &str = "prometheus.io/port";
+pub(crate) const PORT_ANNOTATION: &str = "prometheus.io/port";
 
 /// First version that makes reporters by `factory.class` only; before, `class` does as well.
 const FACTORY_ONLY: FlinkVersion = FlinkVersion::new(1, 17);

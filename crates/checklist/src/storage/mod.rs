@@ -5,7 +5,7 @@ mod tests;
 mod uri;
 mod volume;
 
-pub(crate) use uri::{has_credentials, shown};
+pub(crate) use uri::{has_credentials, scheme_of, shown};
 pub(crate) use volume::{Process, pod_templates};
 
 use flink_api::UpgradeMode;

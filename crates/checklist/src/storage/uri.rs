@@ -41,6 +41,11 @@ impl<'a> Location<'a> {
     }
 }
 
+/// The scheme of a directory that is on the file system of other machines, in lower case.
+pub(crate) fn scheme_of(directory: &str) -> Option<String> {
+    if let Location::Scheme(scheme) = Location::of(directory, None) { Some(scheme) } else { None }
+}
+
 /// Whether it is the scheme of a file system that all nodes reach.
 pub(super) fn is_known(scheme: &str) -> bool {
     KNOWN.contains(&scheme)
