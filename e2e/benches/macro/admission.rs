@@ -5,12 +5,13 @@
 use std::fs;
 use std::net::Ipv4Addr;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::launch::free_port;
 use e2e::objects::{apply, apply_yaml};
 use e2e::webhook::Webhook;
-use e2e::{ControlPlane, Crds, Operator, OperatorOptions, await_condition};
+use e2e::{ControlPlane, Crds, Operator, OperatorOptions, await_condition, binary};
 use futures::StreamExt as _;
 use k8s_openapi::ByteString;
 use kube::Api;
@@ -25,7 +26,8 @@ const JOBS: u32 = 1000;
 const CLIENTS: usize = 16;
 const ROUNDS: usize = 5;
 const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests");
-const RECORD: &str = "flink-remedy.dev/filled";
+/// What only a filled job has.
+const FILLED: &str = "metrics.reporter.prom.port";
 
 /// One way for jobs to be created: a namespace with what is hooked to it.
 struct Way {
@@ -48,6 +50,7 @@ pub(crate) async fn run(report: &mut Report) {
         peer(plane, "one with our answer ready", true, answer).await,
         ours_alone,
         ours(plane, &folder, "ours, and its loop", true).await,
+        exported(plane, "the exported policy").await,
     ];
     for way in &ways {
         ready(plane, way).await;
@@ -59,7 +62,7 @@ pub(crate) async fn run(report: &mut Report) {
             empty(plane, &way.namespace).await;
         }
     }
-    let [none, nothing, answering, ours, with_loop] = ways.map(|way| way.measured);
+    let [none, nothing, answering, ours, with_loop, exported] = ways.map(|way| way.measured);
     let (name, unit) = ("1000 jobs created through our webhook", "jobs/s");
     report.rows.extend([
         Row::new("the same through a webhook that does nothing", unit, &none, &nothing, None),
@@ -67,6 +70,7 @@ pub(crate) async fn run(report: &mut Report) {
         Row::new(name, unit, &none, &ours, None),
         Row::new(name, unit, &nothing, &ours, None),
         Row::new(name, unit, &answering, &ours, Some(0.9)),
+        Row::new("the same under the exported policy", unit, &none, &exported, None),
         Row::new("the same while the loop tells and reports each job", unit, &none, &with_loop, None),
     ]);
 }
@@ -104,6 +108,22 @@ async fn peer(plane: &ControlPlane, name: &str, fills: bool, answer: Value) -> W
     let way = way(plane, name, fills, None).await;
     let webhook = Webhook::start(move |_| answer.clone()).await;
     hook(plane, &way.namespace, webhook.client_config()).await;
+    way
+}
+
+/// `policy export`, in force in one namespace: the API server fills by itself.
+async fn exported(plane: &ControlPlane, name: &str) -> Way {
+    let way = way(plane, name, true, None).await;
+    let printed =
+        Command::new(binary()).args(["policy", "export", "--as", "mutating-admission-policy"]).output().unwrap();
+    let text = String::from_utf8(printed.stdout).unwrap();
+    let selector =
+        format!("{{namespaceSelector: {{matchLabels: {{kubernetes.io/metadata.name: {}}}}}}}", way.namespace);
+    let bound = text.replace(
+        "\n  policyName: flink-remedy\n",
+        &format!("\n  policyName: flink-remedy\n  matchResources: {selector}\n"),
+    );
+    apply_yaml(&plane.admin().await, &bound).await;
     way
 }
 
@@ -199,13 +219,17 @@ fn job(name: &str) -> DynamicObject {
     serde_json::from_value(job).unwrap()
 }
 
+fn is_filled(job: &DynamicObject) -> bool {
+    job.data["spec"]["flinkConfiguration"].get(FILLED).is_some()
+}
+
 /// Returns when the API server asks what is hooked, with what it would store.
 async fn ready(plane: &ControlPlane, way: &Way) -> DynamicObject {
     let api = jobs(plane, &way.namespace).await;
     let dry_run = PostParams { dry_run: true, ..PostParams::default() };
     await_condition(&format!("{} to be asked", way.measured.name), Duration::from_mins(1), async || {
         let stored = api.create(&dry_run, &job("probe")).await.map_err(|error| error.to_string())?;
-        let is_filled = stored.metadata.annotations.as_ref().is_some_and(|all| all.contains_key(RECORD));
+        let is_filled = is_filled(&stored);
         if is_filled == way.fills { Ok(stored) } else { Err("not filled".to_owned()) }
     })
     .await
@@ -218,7 +242,7 @@ async fn create_all(plane: &ControlPlane, namespace: &str, fills: bool) -> f64 {
     let began = Instant::now();
     let created = futures::stream::iter(0..JOBS).map(|number| async move {
         let stored = api.create(params, &job(&format!("job-{number}"))).await.unwrap();
-        assert_eq!(stored.metadata.annotations.is_some_and(|annotations| annotations.contains_key(RECORD)), fills);
+        assert_eq!(is_filled(&stored), fills);
     });
     created.buffer_unordered(CLIENTS).collect::<Vec<()>>().await;
     f64::from(JOBS) / began.elapsed().as_secs_f64()

@@ -1,7 +1,7 @@
 //! `policy export --as mutating-admission-policy` in a real API server: it fills what the planner would, or nothing.
 
 #[path = "../../../crates/checklist/tests/fixture/mod.rs"]
-mod fixture;
+pub(crate) mod fixture;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -46,10 +46,10 @@ const PASSED_OVER: &[(&str, &str)] = &[
 const SETTINGS: &str = "PLT001";
 
 /// Targets with their values.
-type Fills = BTreeMap<String, String>;
+pub(crate) type Fills = BTreeMap<String, String>;
 
 /// Options and pod annotations of a spec, by target.
-fn values(spec: &Value) -> Fills {
+pub(crate) fn values(spec: &Value) -> Fills {
     let options = spec["flinkConfiguration"].as_object();
     let annotations = spec["podTemplate"]["metadata"]["annotations"].as_object();
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
@@ -60,14 +60,14 @@ fn values(spec: &Value) -> Fills {
 }
 
 /// A namespace for which an export is in force.
-struct Exported {
+pub(crate) struct Exported {
     scene: Scene,
     covered: BTreeSet<String>,
 }
 
 impl Exported {
     /// Exports by the built binary and puts the export in force in a namespace of its own, and nowhere else.
-    async fn new(args: &[String]) -> Self {
+    pub(crate) async fn new(args: &[String]) -> Self {
         Self::on(Crds::Untyped, args).await
     }
 
@@ -116,7 +116,7 @@ impl Exported {
 
     /// What a job gets beyond what its owner wrote, which has to stay as it was, and the owner's spec as the API server
     /// takes it: a field that the CRD does not have is gone.
-    async fn filled(&self, job: &Value) -> Result<(Fills, Value), kube::Error> {
+    pub(crate) async fn filled(&self, job: &Value) -> Result<(Fills, Value), kube::Error> {
         let mut spec = self.created(job).await?["spec"].take();
         let before = values(&job["spec"]);
         let mut filled = values(&spec);

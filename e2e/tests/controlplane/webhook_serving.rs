@@ -12,6 +12,8 @@ use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::export::fixture::{Fixture, every_fixture};
+use crate::export::{Exported, values};
 use crate::fko::Fko;
 use crate::hooked::Hooked;
 use crate::kinds::{blue_green, cluster, session_job};
@@ -111,4 +113,29 @@ async fn without_rights_to_its_secret_it_says_what_to_grant_and_the_loop_goes_on
         if is_said { Ok(()) } else { Err(logs) }
     })
     .await;
+}
+
+/// Of every fixture that is judged upon nothing but itself.
+#[tokio::test]
+async fn an_exported_policy_stores_what_the_webhook_stores_in_what_it_covers() {
+    let is_plain = |fixture: &Fixture| {
+        fixture.object["kind"] == "FlinkDeployment"
+            && (&fixture.policy, &fixture.operator_config) == (&None, &None)
+            && fixture.object.get("status").is_none()
+    };
+    let hooked = Hooked::new(Crds::Untyped, "admit-export").await;
+    let _operator = hooked.start(&[]).await;
+    let exported = Exported::new(&[]).await;
+    let mut same = 0;
+    for fixture in every_fixture().into_iter().filter(is_plain) {
+        let mut job = fixture.object.clone();
+        let Ok((by_policy, _)) = exported.filled(&job).await else { continue };
+        job["metadata"]["namespace"] = json!(hooked.scene.namespace);
+        let stored = values(&hooked.dry_run(job).await.data["spec"]);
+        for (target, value) in &by_policy {
+            assert_eq!(stored.get(target), Some(value), "{target} of {}", fixture.name());
+        }
+        same += usize::from(!by_policy.is_empty());
+    }
+    assert!(same > 100, "{same}");
 }
