@@ -6,6 +6,7 @@
 pub mod annotations;
 mod arrival;
 mod catalogue;
+mod closure;
 mod evaluate;
 pub mod export;
 mod filled;

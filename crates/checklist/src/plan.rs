@@ -1,20 +1,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use flink_conf::Key;
 use flink_conf::options::spelled;
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use crate::closure::Closure;
 use crate::filled::hex;
 use crate::given_up::{quarantine, tug_of_war};
-use crate::leaving::{Leaving, NESTED_YAML};
+use crate::leaving::Leaving;
 use crate::moment::{is_free, is_ours_to_write, is_rolled_back, moment};
 use crate::policy::{Opening, Rollout};
-use crate::storage::shown;
 use crate::{
-    Approval, Arrival, Disruption, Fill, Finding, HoldReason, Holdings, Judgement, Mode, Moment, Obedience, OptOut,
-    Policy, RULES, Rule, Setback, Situation, Subject, Target, Verdict, evaluate, find,
+    Approval, Arrival, Disruption, Finding, HoldReason, Holdings, Mode, Moment, Obedience, OptOut, Policy, RULES, Rule,
+    Setback, Situation, Subject, Target, Verdict, evaluate, find,
 };
 
 /// When a plan may be carried out.
@@ -326,77 +325,4 @@ fn respelled(leaving: &Leaving, subject: &Subject, holdings: &Holdings) -> BTree
         }
     }
     respelled
-}
-
-/// The fills of a set of rules, merged to a fixpoint.
-struct Closure {
-    fills: BTreeMap<Target, PlannedFill>,
-    /// By code and key: in which round a fill is refused depends on what else is filled, and must not show.
-    refused: BTreeMap<(&'static str, Option<Key>), String>,
-    /// With all fills so far.
-    subject: Subject,
-}
-
-impl Closure {
-    fn of(
-        rules: &[&'static Rule],
-        subject: &Subject,
-        respelled: BTreeMap<Target, PlannedFill>,
-        policy: &Policy,
-        verdicts: &[Verdict],
-    ) -> Self {
-        let mut subject = subject.clone();
-        for (target, fill) in &respelled {
-            subject.fill(&Fill { target: target.clone(), value: fill.value.clone() });
-        }
-        let mut closure = Self { fills: respelled, refused: BTreeMap::new(), subject };
-        // Every round but the last adds the fills of a rule, or a setting, that had none before.
-        for _ in 0..=rules.len() + policy.settings.len() {
-            let before = closure.fills.len();
-            for Finding { rule, judgement } in evaluate(rules, &closure.subject, policy) {
-                if verdicts.contains(&judgement.verdict) {
-                    closure.add(rule, judgement);
-                }
-            }
-            if closure.fills.len() == before {
-                break;
-            }
-        }
-        closure
-    }
-
-    /// Takes a rule's fills whole or not at all.
-    fn add(&mut self, rule: &'static Rule, Judgement { fills, about, .. }: Judgement) {
-        let absent: Vec<Fill> = fills.into_iter().filter(|fill| !self.subject.has(&fill.target)).collect();
-        if let Some(reason) = absent.iter().find_map(|fill| refusal(fill, &self.subject)) {
-            self.refused.entry((rule.code, about)).or_insert(reason);
-            return;
-        }
-        for fill in absent {
-            self.subject.fill(&fill);
-            self.fills.insert(fill.target, PlannedFill { value: fill.value, rule: rule.code });
-        }
-    }
-}
-
-/// What would wipe out the owner's nested document, and what FKO would die of: on Flink 2 it writes nested
-/// YAML and throws on a key that is a prefix of another, after it has stopped the job (FLINK-37405).
-fn refusal(fill: &Fill, subject: &Subject) -> Option<String> {
-    let Target::Option(key) = &fill.target else { return None };
-    if fill.target.disruption() == Disruption::StateUnsafe && !subject.starts_empty {
-        return Some(format!("filling {key} could lose the state of a job that has been deployed or restores some"));
-    }
-    if subject.containers.contains(key) {
-        return Some(format!(
-            "filling {key} would replace what the resource nests below it; write those options with flat keys first"
-        ));
-    }
-    if subject.version < NESTED_YAML {
-        return None;
-    }
-    let (other, _) = subject.conf.iter().find(|(other, _)| key.overlaps(other.as_str()))?;
-    let other = shown(other.as_str());
-    Some(format!(
-        "filling {key} beside {other} would stop the job on Flink 2 (overlapping key prefixes); rename {other} to its present name first"
-    ))
 }

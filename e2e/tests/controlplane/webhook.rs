@@ -101,6 +101,17 @@ async fn an_owners_own_restart_brings_the_fills_along_and_nothing_else_does() {
             let live = hooked.scene.merge(&name, harmless.clone()).await;
             assert!(record(&live).is_null(), "{harmless}: {live:#?}");
         }
+        let by_fko = ["--as=system:serviceaccount:flink-operator:flink-operator", "--as-group=system:masters"];
+        for (what, how) in [
+            (&["scale", "--replicas=3"][..], &[][..]),
+            (&["patch", "--type=merge", r#"-p={"spec": {"image": "flink:by-fko"}}"#], &by_fko),
+        ] {
+            let object = format!("flinkdeployment/{name}");
+            let args = [what, &["-n", &hooked.scene.namespace, &object], how].concat();
+            let output = hooked.scene.plane.run_kubectl(&args, "").await;
+            assert!(output.status.success(), "{output:?}");
+            assert!(record(&hooked.scene.job(&name).await).is_null(), "{what:?}");
+        }
         let harmless = hooked.scene.job(&name).await;
         let live = hooked.scene.merge(&name, json!({ "spec": { "image": "flink:1.18-scala" } })).await;
         assert_eq!(live.metadata.generation.unwrap(), harmless.metadata.generation.unwrap() + 1, "{before:#?}");

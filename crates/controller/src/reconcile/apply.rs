@@ -8,7 +8,8 @@ use kube::core::Status;
 use kube::{Api, Client};
 use serde_json::Value;
 
-use super::decide::{Change, Intent, drop_record_body};
+use super::body::drop_record_body;
+use super::decide::{Change, Intent};
 use crate::error::Retry;
 use crate::lease::{Fence, NotLeader};
 

@@ -2,6 +2,7 @@
 
 pub mod apply;
 mod backoff;
+mod body;
 pub mod decide;
 pub(crate) mod gather;
 pub mod trigger;
