@@ -1,6 +1,7 @@
 //! How many jobs are created in a second: without a webhook, through one that does nothing, through one that has our answer
 //! ready, and through ours. What the API server does with an answer, and with an object that has grown by it, is the same
-//! whoever gives it: the third is the most that ours can come to.
+//! whoever gives it: the third is the most that ours can come to. In every namespace a replica of ours watches the jobs, so
+//! that it is the webhook alone in which they differ.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -35,7 +36,7 @@ struct Way {
     measured: Measured,
     /// Whether jobs come out filled.
     fills: bool,
-    _operator: Option<Operator>,
+    _operator: Operator,
 }
 
 pub(crate) async fn run(report: &mut Report) {
@@ -45,7 +46,7 @@ pub(crate) async fn run(report: &mut Report) {
     let ours_alone = ours(plane, &folder, "our webhook", false).await;
     let answer = answer_of(&ready(plane, &ours_alone).await);
     let mut ways = [
-        way(plane, "no webhook", false, None).await,
+        way(plane, "no webhook", false, false, &[]).await,
         peer(plane, "one that does nothing", false, json!([])).await,
         peer(plane, "one with our answer ready", true, answer).await,
         ours_alone,
@@ -64,14 +65,14 @@ pub(crate) async fn run(report: &mut Report) {
     }
     let [none, nothing, answering, ours, with_loop, exported] = ways.map(|way| way.measured);
     let (name, unit) = ("1000 jobs created through our webhook", "jobs/s");
+    let most = |beside: &Measured| answering.median() / beside.median();
     report.rows.extend([
-        Row::new("the same through a webhook that does nothing", unit, &none, &nothing, None),
-        Row::new("the same through one with our answer ready", unit, &none, &answering, None),
-        Row::new(name, unit, &none, &ours, None),
-        Row::new(name, unit, &nothing, &ours, None),
-        Row::new(name, unit, &answering, &ours, Some(0.9)),
-        Row::new("the same under the exported policy", unit, &none, &exported, None),
-        Row::new("the same while the loop tells and reports each job", unit, &none, &with_loop, None),
+        Row::told("the same through a webhook that does nothing", unit, &none, &nothing),
+        Row::told("the same through one with our answer ready", unit, &none, &answering),
+        Row::told(name, unit, &none, &ours).at_least(0.8, most(&none)),
+        Row::told(name, unit, &nothing, &ours).at_least(0.9, most(&nothing)),
+        Row::told("the same under the exported policy", unit, &none, &exported),
+        Row::told("the same while the loop tells and reports each job", unit, &none, &with_loop),
     ]);
 }
 
@@ -99,13 +100,21 @@ async fn install(plane: &ControlPlane) {
     plane.install_crds(&fs::read_to_string(format!("{MANIFESTS}/crd/remediationreports.yaml")).unwrap()).await;
 }
 
-async fn way(plane: &ControlPlane, name: &str, fills: bool, operator: Option<Operator>) -> Way {
+/// A namespace whose jobs a replica of ours watches, which leads or not.
+async fn way(plane: &ControlPlane, name: &str, fills: bool, leads: bool, args: &[&str]) -> Way {
     let namespace = plane.namespace(&name.replace([' ', ','], "-")).await;
+    grant_lease(plane, &namespace, leads).await;
+    let token = plane.token("flink-remedy", "flink-remedy").await;
+    let common = ["--operator-config", "none", "--log-level", "warn"];
+    let scope = ["--watch-namespaces", &namespace, "--lease-namespace", &namespace];
+    let options = OperatorOptions::new(plane.kubeconfig_for(&token, plane.server()));
+    let operator = Operator::start(&options.args([&common[..], &scope, args].concat().into_iter().map(str::to_owned)));
+    operator.wait_ready().await;
     Way { namespace, measured: Measured::new(name), fills, _operator: operator }
 }
 
 async fn peer(plane: &ControlPlane, name: &str, fills: bool, answer: Value) -> Way {
-    let way = way(plane, name, fills, None).await;
+    let way = way(plane, name, fills, false, &[]).await;
     let webhook = Webhook::start(move |_| answer.clone()).await;
     hook(plane, &way.namespace, webhook.client_config()).await;
     way
@@ -113,7 +122,7 @@ async fn peer(plane: &ControlPlane, name: &str, fills: bool, answer: Value) -> W
 
 /// `policy export`, in force in one namespace: the API server fills by itself.
 async fn exported(plane: &ControlPlane, name: &str) -> Way {
-    let way = way(plane, name, true, None).await;
+    let way = way(plane, name, true, false, &[]).await;
     let printed =
         Command::new(binary()).args(["policy", "export", "--as", "mutating-admission-policy"]).output().unwrap();
     let text = String::from_utf8(printed.stdout).unwrap();
@@ -128,33 +137,15 @@ async fn exported(plane: &ControlPlane, name: &str) -> Way {
 }
 
 /// Ours with a certificate of the bench's. Without its loop it is a replica that does not lead.
-async fn ours(plane: &'static ControlPlane, folder: &TempDir, name: &str, leads: bool) -> Way {
-    let way = way(plane, name, true, None).await;
-    let namespace = way.namespace.as_str();
-    let (files, authority) = certificate(folder, namespace);
+async fn ours(plane: &ControlPlane, folder: &TempDir, name: &str, leads: bool) -> Way {
+    let (files, authority) = certificate(folder, name);
     let address = format!("127.0.0.1:{}", free_port().unwrap());
-    let client_config =
-        json!({ "url": format!("https://{address}/admit"), "caBundle": ByteString(authority.into_bytes()) });
-    hook(plane, namespace, client_config).await;
-    grant_lease(plane, namespace, leads).await;
-    let token = plane.token("flink-remedy", "flink-remedy").await;
-    let options = OperatorOptions::new(plane.kubeconfig_for(&token, plane.server())).args([
-        "--watch-namespaces",
-        namespace,
-        "--lease-namespace",
-        namespace,
-        "--operator-config",
-        "none",
-        "--webhook",
-        &address,
-        "--webhook-certificate",
-        files.to_str().unwrap(),
-        "--log-level",
-        "warn",
-    ]);
-    let operator = Operator::start(&options);
-    operator.wait_ready().await;
-    Way { _operator: Some(operator), ..way }
+    let args = ["--webhook", &address, "--webhook-certificate", files.to_str().unwrap()];
+    let way = way(plane, name, true, leads, &args).await;
+    let url = format!("https://{address}/admit");
+    let client_config = json!({ "url": url, "caBundle": ByteString(authority.into_bytes()) });
+    hook(plane, &way.namespace, client_config).await;
+    way
 }
 
 fn certificate(folder: &TempDir, name: &str) -> (PathBuf, String) {

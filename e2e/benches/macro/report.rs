@@ -43,23 +43,30 @@ pub(crate) struct Row {
     pub(crate) ours: Measured,
     /// Ours divided by the other.
     pub(crate) ratio: f64,
-    /// The least that the ratio has to be; `None` for what is only told.
+    /// The least that the ratio should be; `None` for what is only told.
     pub(crate) at_least: Option<f64>,
+    /// The ratio of a peer that does nothing but what nobody can leave out.
+    pub(crate) most: Option<f64>,
     pub(crate) met: bool,
 }
 
+/// How near ours has to come to what is possible, where that is less than the target.
+const OF_THE_POSSIBLE: f64 = 0.9;
+
 impl Row {
-    pub(crate) fn new(
-        name: &str,
-        unit: &'static str,
-        beside: &Measured,
-        ours: &Measured,
-        at_least: Option<f64>,
-    ) -> Self {
+    /// Ours beside another, as a figure without a target.
+    pub(crate) fn told(name: &str, unit: &'static str, beside: &Measured, ours: &Measured) -> Self {
         let ratio = ours.median() / beside.median();
-        let spread = ours.spread().max(beside.spread());
-        let met = at_least.is_none_or(|least| ratio * (1.0 + spread) >= least);
-        Self { name: name.to_owned(), unit, beside: beside.clone(), ours: ours.clone(), ratio, at_least, met }
+        let (beside, ours) = (beside.clone(), ours.clone());
+        Self { name: name.to_owned(), unit, beside, ours, ratio, at_least: None, most: None, met: true }
+    }
+
+    /// With a target, and the most that is possible.
+    pub(crate) fn at_least(self, at_least: f64, most: f64) -> Self {
+        let spread = self.ours.spread().max(self.beside.spread());
+        let wanted = at_least.min(most * OF_THE_POSSIBLE);
+        let met = self.ratio * (1.0 + spread) >= wanted;
+        Self { at_least: Some(at_least), most: Some(most), met, ..self }
     }
 }
 
@@ -84,18 +91,17 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:<52} {:>28} {:>10} {:>7} {:>8}  met", "what", "beside", "ours", "ratio", "target")?;
+        writeln!(
+            f,
+            "{:<52} {:>34} {:>6} {:>6} {:>7} {:>9}  met",
+            "what", "beside", "ours", "ratio", "target", "possible"
+        )?;
         for row in &self.rows {
             let beside = format!("{} {:.0} {}", row.beside.name, row.beside.median(), row.unit);
-            let target = row.at_least.map_or_else(|| "-".to_owned(), |least| format!(">= {least}"));
-            let met = if row.met { "yes" } else { "NO" };
-            writeln!(
-                f,
-                "{:<52} {beside:>28} {:>10.0} {:>7.2} {target:>8}  {met}",
-                row.name,
-                row.ours.median(),
-                row.ratio
-            )?;
+            let shown = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+            let (target, most, met) = (shown(row.at_least), shown(row.most), if row.met { "yes" } else { "NO" });
+            let (ours, ratio) = (row.ours.median(), row.ratio);
+            writeln!(f, "{:<52} {beside:>34} {ours:>6.0} {ratio:>6.2} {target:>7} {most:>9}  {met}", row.name)?;
         }
         Ok(())
     }

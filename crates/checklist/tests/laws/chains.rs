@@ -2,7 +2,7 @@
 
 use checklist::{
     Check, Disruption, Fill, Holdings, Judgement, Mode, Obedience, Plan, Platform, Policy, Rule, Scope, Situation,
-    Subject, Target, Timing, declare_rule, plan_with,
+    Subject, Target, Timing, Writes, declare_rule, plan_with,
 };
 use flink_api::FlinkDeployment;
 use flink_conf::Key;
@@ -25,33 +25,33 @@ fn implicitly(judgement: Judgement) -> Judgement {
 
 declare_rule! {
     /// # First link
-    static FIRST = { code: "TST001", name: "first-link", scope: Scope::Cluster, check: Check::Item(|s, _| link(s, "base", "chain.one")) }
+    static FIRST = { code: "TST001", name: "first-link", scope: Scope::Cluster, writes: &[Writes::Key("chain.one")], check: Check::Item(|s, _| link(s, "base", "chain.one")) }
 }
 declare_rule! {
     /// # Second link
-    static SECOND = { code: "TST002", name: "second-link", scope: Scope::Cluster, check: Check::Item(|s, _| link(s, "chain.one", "chain.two")) }
+    static SECOND = { code: "TST002", name: "second-link", scope: Scope::Cluster, writes: &[Writes::Key("chain.two")], check: Check::Item(|s, _| link(s, "chain.one", "chain.two")) }
 }
 declare_rule! {
     /// # Third link
-    static THIRD = { code: "TST003", name: "third-link", scope: Scope::Cluster, check: Check::Item(|s, _| link(s, "chain.two", "chain.three")) }
+    static THIRD = { code: "TST003", name: "third-link", scope: Scope::Cluster, writes: &[Writes::Key("chain.three")], check: Check::Item(|s, _| link(s, "chain.two", "chain.three")) }
 }
 declare_rule! {
     /// # Second link, right by default
-    static SECOND_IMPLICIT = { code: "TST004", name: "second-by-default", scope: Scope::Cluster, check: Check::Item(|s, _| implicitly(link(s, "chain.one", "chain.two"))) }
+    static SECOND_IMPLICIT = { code: "TST004", name: "second-by-default", scope: Scope::Cluster, writes: &[Writes::Key("chain.two")], check: Check::Item(|s, _| implicitly(link(s, "chain.one", "chain.two"))) }
 }
 declare_rule! {
     /// # Back link
-    static BACK = { code: "TST005", name: "back-link", scope: Scope::Cluster, check: Check::Item(|s, _| link(s, "chain.two", "chain.one")) }
+    static BACK = { code: "TST005", name: "back-link", scope: Scope::Cluster, writes: &[Writes::Key("chain.one")], check: Check::Item(|s, _| link(s, "chain.two", "chain.one")) }
 }
 declare_rule! {
     /// # A link whose second value overlaps
-    static OVERLAPPING = { code: "TST006", name: "overlapping-link", scope: Scope::Cluster, check: Check::Item(|_, _| Judgement::gap("x", vec![
+    static OVERLAPPING = { code: "TST006", name: "overlapping-link", scope: Scope::Cluster, writes: &[Writes::Key("fine"), Writes::Key("base.below")], check: Check::Item(|_, _| Judgement::gap("x", vec![
         Fill::option(Key::from("fine"), "1"), Fill::option(Key::from("base.below"), "1"),
     ])) }
 }
 declare_rule! {
     /// # What costs nothing
-    static FREE_OF_CHARGE = { code: "TST007", name: "free-of-charge", scope: Scope::Cluster, check: Check::Item(|s, _| link(s, "base", "kubernetes.operator.x")) }
+    static FREE_OF_CHARGE = { code: "TST007", name: "free-of-charge", scope: Scope::Cluster, writes: &[Writes::Key("kubernetes.operator.x")], check: Check::Item(|s, _| link(s, "base", "kubernetes.operator.x")) }
 }
 
 const RUNNING: &str = "STABLE";
