@@ -190,6 +190,10 @@ impl Scene {
                 ("create", "flinkstatesnapshots", ""),
                 ("create", "leases", ""),
                 ("update", "leases", ""),
+                // The webhook's certificate, and that the API server knows it.
+                ("create", "secrets", ""),
+                ("update", "secrets", ""),
+                ("patch", "mutatingwebhookconfigurations", ""),
             ];
             !may.contains(&what)
         });

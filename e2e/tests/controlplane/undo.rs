@@ -17,7 +17,7 @@ const RELEASED: &str = "flink-remedy-released";
 const MAX_PARALLELISM: &str = "pipeline.max-parallelism";
 
 /// Runs it as a person who may do everything.
-async fn undo(scene: &Scene, args: &[&str]) -> Output {
+pub(crate) async fn undo(scene: &Scene, args: &[&str]) -> Output {
     run(scene, scene.plane.kubeconfig().to_owned(), args).await
 }
 

@@ -296,45 +296,6 @@ async fn a_copied_record_is_replaced() {
     assert_eq!(options(&live)[PORT], "9249");
 }
 
-/// Certificates of a few seconds, and of their authority of not much longer, under a load that never ends meanwhile.
-#[tokio::test]
-async fn certificates_are_renewed_without_a_call_that_fails() {
-    const CALLS: usize = 10_000;
-    const CLIENTS: usize = 16;
-    let hooked = Hooked::new(Crds::Typed, "admit-rotate").await;
-    let operator = hooked.start(&["--webhook-certificate-lifetime", "6s"]).await;
-    let configurations: kube::Api<DynamicObject> = kube::Api::all_with(
-        hooked.scene.admin.clone(),
-        &kube::api::ApiResource::from_gvk(&kube::core::GroupVersionKind::gvk(
-            "admissionregistration.k8s.io",
-            "v1",
-            "MutatingWebhookConfiguration",
-        )),
-    );
-    let bundle = async || {
-        let configuration = configurations.get(&hooked.scene.namespace).await.expect("the configuration");
-        configuration.data["webhooks"][0]["clientConfig"]["caBundle"].clone()
-    };
-    let first = bundle().await;
-    let calls = (0..CLIENTS).map(|client| {
-        let hooked = &hooked;
-        async move {
-            for call in 0..CALLS / CLIENTS {
-                let stored = hooked.dry_run(job(&format!("j-{client}-{call}"))).await;
-                assert!(!record(&stored).is_null(), "unfilled");
-            }
-        }
-    });
-    futures::future::join_all(calls).await;
-    let made = operator.logs().matches("a new certificate for the webhook is made").count();
-    assert!(made >= 3, "{made} certificates: {}", operator.logs());
-    await_condition("the authority to be renewed", Duration::from_mins(1), async || {
-        if bundle().await == first { Err(()) } else { Ok(()) }
-    })
-    .await;
-    hooked.serves(&operator).await;
-}
-
 #[tokio::test]
 async fn what_is_no_review_is_answered_with_what_it_is() {
     let hooked = Hooked::new(Crds::Typed, "admit-nonsense").await;

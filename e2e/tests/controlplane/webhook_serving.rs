@@ -18,6 +18,7 @@ use crate::fko::Fko;
 use crate::hooked::Hooked;
 use crate::kinds::{blue_green, cluster, session_job};
 use crate::support::{PATIENCE, Scene, job, record};
+use crate::undo::undo;
 
 async fn dry_run(api: &Api<DynamicObject>, object: &Value) -> DynamicObject {
     let params = PostParams { dry_run: true, ..PostParams::default() };
@@ -138,4 +139,24 @@ async fn an_exported_policy_stores_what_the_webhook_stores_in_what_it_covers() {
         same += usize::from(!by_policy.is_empty());
     }
     assert!(same > 100, "{same}");
+}
+
+/// What was filled at admission has no owner, and the write that takes it out passes the webhook too.
+#[tokio::test]
+async fn undo_takes_out_and_gives_up_what_was_filled_at_admission() {
+    let hooked = Hooked::new(Crds::Typed, "admit-undo").await;
+    let operator = hooked.start(&["--operator-version", "1.15"]).await;
+    let scene = &hooked.scene;
+    for (name, args) in [("out", &["out", "--yes"][..]), ("kept", &["kept", "--yes", "--keep-values"])] {
+        let sent = job(name);
+        let filled = scene.create_stable(Fko::V1_15, sent.clone()).await;
+        assert!(!record(&filled).is_null());
+        let output = undo(scene, args).await;
+        assert!(output.status.success(), "{output:?}");
+        let live = scene.job(name).await;
+        let expected = if name == "out" { &sent["spec"] } else { &filled.data["spec"] };
+        assert_eq!(&live.data["spec"], expected, "{name}: {live:#?}");
+    }
+    scene.settle(&operator, 2).await;
+    assert!(scene.patches().is_empty(), "{:#?}", scene.patches());
 }

@@ -45,10 +45,10 @@ fn time(value: &Value) -> Timestamp {
 async fn outside_the_windows_a_job_waits_and_an_approved_one_does_not() {
     let scene = Scene::new("closed").await;
     scene.create_stable(Fko::V1_15, job("waits")).await;
+    scene.create_stable(Fko::V1_15, annotated(job("approved"), "flink-remedy.dev/approve", "now")).await;
     let (operator, _policy) = operator(&scene, json!({"windows": window(6)})).await;
     let note = scene.note("waits", "RemediationHeld", "outside the policy's maintenance windows").await;
     assert!(note.contains("* * *` UTC for 2 h, which opens at "), "{note}");
-    scene.create_stable(Fko::V1_15, annotated(job("approved"), "flink-remedy.dev/approve", "now")).await;
     restarted(&scene, "approved").await;
     scene.settle(&operator, 2).await;
     assert!(scene.patches().iter().all(|patch| patch.name == "approved"), "{:#?}", scene.patches());
