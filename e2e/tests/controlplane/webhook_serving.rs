@@ -145,9 +145,11 @@ async fn an_exported_policy_stores_what_the_webhook_stores_in_what_it_covers() {
 #[tokio::test]
 async fn undo_takes_out_and_gives_up_what_was_filled_at_admission() {
     let hooked = Hooked::new(Crds::Typed, "admit-undo").await;
-    let operator = hooked.start(&["--operator-version", "1.15"]).await;
+    let operator = hooked.start(&[]).await;
     let scene = &hooked.scene;
-    for (name, args) in [("out", &["out", "--yes"][..]), ("kept", &["kept", "--yes", "--keep-values"])] {
+    for (name, args) in
+        [("out", &["out", "--yes", "--operator-version", "1.15"][..]), ("kept", &["kept", "--yes", "--keep-values"])]
+    {
         let sent = job(name);
         let filled = scene.create_stable(Fko::V1_15, sent.clone()).await;
         assert!(!record(&filled).is_null());
