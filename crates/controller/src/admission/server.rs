@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http_body_util::{BodyExt as _, Full, LengthLimitError, Limited};
+use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::CONTENT_TYPE;
 use hyper::server::conn::http1;
@@ -111,9 +111,9 @@ async fn answer(request: Request<Incoming>, admission: Arc<Admission>) -> Result
     if request.method() != Method::POST {
         return Ok(text(StatusCode::METHOD_NOT_ALLOWED, "reviews are sent by POST".to_owned()));
     }
-    let body = match Limited::new(request.into_body(), LARGEST_BODY).collect().await {
-        Ok(body) => body.to_bytes(),
-        Err(error) if error.is::<LengthLimitError>() => {
+    let body = match read(request.into_body()).await {
+        Ok(Some(body)) => body,
+        Ok(None) => {
             let text_of = format!("the review is larger than {LARGEST_BODY} bytes");
             return Ok(text(StatusCode::PAYLOAD_TOO_LARGE, text_of));
         }
@@ -127,6 +127,25 @@ async fn answer(request: Request<Incoming>, admission: Arc<Admission>) -> Result
         }
         Err(error) => text(StatusCode::BAD_REQUEST, error.to_string()),
     })
+}
+
+/// The body, or `None` where it is too large. A little more than that is read, and forgotten: who is still sending when the
+/// connection closes does not see the answer.
+async fn read(mut body: Incoming) -> hyper::Result<Option<Vec<u8>>> {
+    let (mut kept, mut size) = (Vec::new(), 0);
+    while let Some(frame) = body.frame().await {
+        let Ok(data) = frame?.into_data() else { continue };
+        size += data.len();
+        if size > LARGEST_BODY {
+            kept = Vec::new();
+        } else {
+            kept.extend_from_slice(&data);
+        }
+        if size > 2 * LARGEST_BODY {
+            break;
+        }
+    }
+    Ok((size <= LARGEST_BODY).then_some(kept))
 }
 
 fn text(status: StatusCode, text: String) -> Response<Full<Bytes>> {
