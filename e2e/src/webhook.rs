@@ -1,7 +1,9 @@
 //! A mutating webhook of somebody else's, which does what a test wants.
 
 use std::convert::Infallible;
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 
 use http_body_util::{BodyExt as _, Full};
@@ -11,7 +13,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::ByteString;
-use rcgen::{CertificateParams, KeyPair};
+use rcgen::{Certificate, CertificateParams, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
 use rustls::pki_types::PrivateKeyDer;
@@ -55,10 +57,41 @@ impl Webhook {
     }
 }
 
-fn acceptor() -> (TlsAcceptor, String) {
+/// A certificate for this machine that is its own authority.
+fn certificate() -> (Certificate, KeyPair) {
     let key = KeyPair::generate().expect("a key");
     let params = CertificateParams::new(vec![Ipv4Addr::LOCALHOST.to_string()]).expect("an address is a name");
-    let certificate = params.self_signed(&key).expect("a certificate");
+    (params.self_signed(&key).expect("a certificate"), key)
+}
+
+/// Writes such a certificate as `tls.crt` and `tls.key`, as Kubernetes mounts them, and returns its authority.
+///
+/// # Panics
+/// When the folder is not writable.
+pub fn write_certificate(folder: &Path) -> String {
+    let (certificate, key) = certificate();
+    fs::write(folder.join("tls.key"), key.serialize_pem()).expect("the folder is writable");
+    fs::write(folder.join("tls.crt"), certificate.pem()).expect("the folder is writable");
+    certificate.pem()
+}
+
+/// The manifests' webhook configuration for one namespace, by whose name it goes, and this server.
+///
+/// # Panics
+/// When the manifest cannot be read.
+pub fn configuration(namespace: &str, client_config: Value) -> Value {
+    let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests/webhook/configuration.yaml");
+    let text = fs::read_to_string(manifest).expect("the manifest");
+    let mut configuration: Value = serde_saphyr::from_str(&text).expect("YAML");
+    configuration["metadata"]["name"] = json!(namespace);
+    let webhook = &mut configuration["webhooks"][0];
+    webhook["clientConfig"] = client_config;
+    webhook["namespaceSelector"] = json!({ "matchLabels": { "kubernetes.io/metadata.name": namespace } });
+    configuration
+}
+
+fn acceptor() -> (TlsAcceptor, String) {
+    let (certificate, key) = certificate();
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
         .expect("versions that the provider has")

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use flink_api::is_same;
 use flink_conf::flatten;
+use flink_conf::options::VERTEX_PARALLELISM;
 use serde_json::Value;
 
 use crate::{Disruption, Target};
@@ -17,8 +18,6 @@ pub enum Arrival {
     Corrects,
 }
 
-/// Set by FKO's autoscaler; FKO scales the running job by it in native mode.
-const OVERRIDES: &str = "pipeline.jobvertex-parallelism-overrides";
 /// Cancels the job and restores the savepoint that its owner names, since FKO 1.8.
 const REDEPLOY: &[&str] = &["job", "savepointRedeployNonce"];
 
@@ -112,7 +111,8 @@ fn changed_options(before: &Value, after: &Value, is_standalone: bool) -> Vec<St
     let keys: BTreeSet<_> = before.keys().chain(after.keys()).collect();
     let changed = keys.into_iter().filter(|key| before.get(*key) != after.get(*key));
     changed
-        .filter(|key| is_standalone || key.as_str() != OVERRIDES)
+        // FKO's autoscaler sets it, and FKO scales the running job by it in native mode.
+        .filter(|key| is_standalone || !VERTEX_PARALLELISM.is_spelled(key.as_str()))
         .map(|key| Target::Option(key.clone()))
         .filter(|target| target.disruption() != Disruption::None)
         .map(|target| format!("flinkConfiguration.{target}"))
@@ -124,6 +124,8 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    const OVERRIDES: &str = "pipeline.jobvertex-parallelism-overrides";
 
     fn spec() -> Value {
         json!({"image": "flink:1.20", "flinkConfiguration": {"a": "1", "n": {"b": 2}},

@@ -113,12 +113,7 @@ fn live(spec: &FlinkDeploymentSpec, target: &Target) -> Option<String> {
 /// Whether the manifest has the value under this very key. An option that its owner sets in another spelling does
 /// not pin ours: the two would stand side by side, so ours leaves.
 fn is_pinned(last_applied: &Value, target: &Target) -> bool {
-    let (map, name) = match target {
-        Target::Option(key) => ("/flinkConfiguration", key.as_str()),
-        Target::LogFile(name) => ("/logConfiguration", name.as_str()),
-        Target::PodAnnotation(key) => ("/podTemplate/metadata/annotations", key.as_str()),
-    };
-    last_applied.pointer(map).is_some_and(|map| map.get(name).is_some())
+    target.find(last_applied).is_some()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use std::fmt;
 
 use flink_api::FlinkDeploymentSpec;
 use flink_conf::flatten;
+use flink_conf::options::VERTEX_PARALLELISM;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -12,9 +13,6 @@ use sha2::{Digest, Sha256};
 use crate::filled::hex;
 use crate::plan::hash as plan_hash;
 use crate::{Disruption, Evidence, FilledValue, Holdings, PlannedFill, Restart, Situation, Subject, Target};
-
-/// Set by FKO's autoscaler, again and again.
-const OVERRIDES: &str = "pipeline.jobvertex-parallelism-overrides";
 
 /// A change that a job has not come back with, as our record on the job keeps it. It is in force while the annotation
 /// `quarantined` names its plan.
@@ -144,7 +142,8 @@ pub(crate) fn job_digest(spec: &FlinkDeploymentSpec, ours: impl Fn(&Target) -> b
         &format!("{:?}", spec.task_manager.as_ref().map(|process| (&process.resource, &process.resources))),
     );
     for (key, value) in flatten(&spec.flink_configuration).unwrap_or_default() {
-        let is_override = key.as_str() == OVERRIDES;
+        // FKO's autoscaler sets it, again and again.
+        let is_override = VERTEX_PARALLELISM.is_spelled(key.as_str());
         let target = Target::Option(key);
         if !is_override && target.disruption() != Disruption::None && !ours(&target) {
             add(&target.to_string(), &value);

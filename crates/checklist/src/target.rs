@@ -73,24 +73,29 @@ impl Target {
             || STATE_KEPT.iter().any(|option| option.is_spelled(key.as_str()))
     }
 
-    /// Its place in a spec that is written, an option under its flat key; what is not there yet is made.
-    pub fn place<'a>(&self, spec: &'a mut Value) -> &'a mut Value {
+    /// The steps to its place in a spec, an option under its flat key.
+    fn path(&self) -> Vec<&str> {
         match self {
-            Self::Option(key) => &mut spec["flinkConfiguration"][key.as_str()],
-            Self::LogFile(name) => &mut spec["logConfiguration"][name],
-            Self::PodAnnotation(key) => &mut spec["podTemplate"]["metadata"]["annotations"][key],
+            Self::Option(key) => vec!["flinkConfiguration", key.as_str()],
+            Self::LogFile(name) => vec!["logConfiguration", name],
+            Self::PodAnnotation(key) => vec!["podTemplate", "metadata", "annotations", key],
         }
     }
 
-    /// Takes it out of a spec, an option under its flat key, and with it the maps that it leaves empty: FKO takes an empty one
+    /// What stands at its place in a spec.
+    pub fn find<'a>(&self, spec: &'a Value) -> Option<&'a Value> {
+        self.path().into_iter().try_fold(spec, |node, step| node.get(step))
+    }
+
+    /// Its place in a spec that is written; what is not there yet is made.
+    pub fn place<'a>(&self, spec: &'a mut Value) -> &'a mut Value {
+        self.path().into_iter().fold(spec, |node, step| &mut node[step])
+    }
+
+    /// Takes it out of a spec, and with it the maps that it leaves empty: FKO takes an empty one
     /// of log files for the wish to have none. What is not there stays so.
     pub fn remove_from(&self, spec: &mut Value) {
-        let path: &[&str] = match self {
-            Self::Option(key) => &["flinkConfiguration", key.as_str()],
-            Self::LogFile(name) => &["logConfiguration", name],
-            Self::PodAnnotation(key) => &["podTemplate", "metadata", "annotations", key],
-        };
-        remove(spec, path);
+        remove(spec, &self.path());
     }
 
     /// The field of the resource that holds it.

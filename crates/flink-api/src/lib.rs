@@ -35,7 +35,7 @@ pub use report::{
     ReportContent, Standing,
 };
 pub use session_job::{FlinkSessionJob, FlinkSessionJobSpec};
-pub use spec_json::{is_same, is_within, last_reconciled_spec, spec_of};
+pub use spec_json::{is_same, is_within, last_reconciled_spec, spec_in, spec_of};
 pub use status::{
     FlinkDeploymentStatus, JobStatus, LastSavepoint, ReconciledSpec, ReconciliationStatus, SavepointInfo,
 };

@@ -14,7 +14,12 @@ pub fn last_reconciled_spec(kind: Kind, object: &Value) -> Option<Value> {
     spec_of(kind, &mut kept).map(Value::take)
 }
 
-/// Where an object keeps what rules judge.
+/// What rules judge of an object.
+pub fn spec_in(kind: Kind, object: &Value) -> Option<&Value> {
+    kind.spec().iter().try_fold(object, |node, step| node.get(step))
+}
+
+/// The same, to be written.
 pub fn spec_of(kind: Kind, object: &mut Value) -> Option<&mut Value> {
     kind.spec().iter().try_fold(object, |node, step| node.get_mut(step))
 }

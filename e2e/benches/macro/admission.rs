@@ -4,20 +4,17 @@
 //! that it is the webhook alone in which they differ.
 
 use std::fs;
-use std::net::Ipv4Addr;
-use std::path::PathBuf;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use e2e::launch::free_port;
 use e2e::objects::{apply, apply_yaml};
-use e2e::webhook::Webhook;
+use e2e::webhook::{Webhook, configuration, write_certificate};
 use e2e::{ControlPlane, Crds, Operator, OperatorOptions, await_condition, binary};
 use futures::StreamExt as _;
 use k8s_openapi::ByteString;
 use kube::Api;
 use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams};
-use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -138,7 +135,9 @@ async fn exported(plane: &ControlPlane, name: &str) -> Way {
 
 /// Ours with a certificate of the bench's. Without its loop it is a replica that does not lead.
 async fn ours(plane: &ControlPlane, folder: &TempDir, name: &str, leads: bool) -> Way {
-    let (files, authority) = certificate(folder, name);
+    let files = folder.path().join(name);
+    fs::create_dir_all(&files).unwrap();
+    let authority = write_certificate(&files);
     let address = format!("127.0.0.1:{}", free_port().unwrap());
     let args = ["--webhook", &address, "--webhook-certificate", files.to_str().unwrap()];
     let way = way(plane, name, true, leads, &args).await;
@@ -148,26 +147,9 @@ async fn ours(plane: &ControlPlane, folder: &TempDir, name: &str, leads: bool) -
     way
 }
 
-fn certificate(folder: &TempDir, name: &str) -> (PathBuf, String) {
-    let files = folder.path().join(name);
-    fs::create_dir_all(&files).unwrap();
-    let key = KeyPair::generate().unwrap();
-    let params = CertificateParams::new(vec![Ipv4Addr::LOCALHOST.to_string()]).unwrap();
-    let certificate = params.self_signed(&key).unwrap().pem();
-    fs::write(files.join("tls.crt"), &certificate).unwrap();
-    fs::write(files.join("tls.key"), key.serialize_pem()).unwrap();
-    (files, certificate)
-}
-
 /// The manifests' configuration, for one namespace and an address.
 async fn hook(plane: &ControlPlane, namespace: &str, client_config: Value) {
-    let text = fs::read_to_string(format!("{MANIFESTS}/webhook/configuration.yaml")).unwrap();
-    let mut configuration: Value = serde_saphyr::from_str(&text).unwrap();
-    configuration["metadata"]["name"] = json!(namespace);
-    let webhook = &mut configuration["webhooks"][0];
-    webhook["clientConfig"] = client_config;
-    webhook["namespaceSelector"] = json!({ "matchLabels": { "kubernetes.io/metadata.name": namespace } });
-    apply(&plane.admin().await, configuration).await;
+    apply(&plane.admin().await, configuration(namespace, client_config)).await;
 }
 
 async fn grant_lease(plane: &ControlPlane, namespace: &str, leads: bool) {

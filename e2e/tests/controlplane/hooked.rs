@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use e2e::launch::free_port;
 use e2e::objects::{apply, apply_yaml};
-use e2e::webhook::Webhook;
+use e2e::webhook::{Webhook, configuration};
 use e2e::{Crds, Operator, OperatorOptions, await_condition};
 use kube::api::{DynamicObject, PostParams};
 use serde_json::{Value, json};
@@ -46,13 +46,7 @@ impl Hooked {
 
     /// The manifests' configuration, for this namespace and an address in place of a Service.
     pub(crate) async fn install(&self, client_config: Value) {
-        let text = fs::read_to_string(format!("{MANIFESTS}/webhook/configuration.yaml")).expect("the manifest");
-        let mut configuration: Value = serde_saphyr::from_str(&text).expect("YAML");
-        configuration["metadata"]["name"] = json!(self.scene.namespace);
-        configuration["webhooks"][0]["clientConfig"] = client_config;
-        configuration["webhooks"][0]["namespaceSelector"] =
-            json!({ "matchLabels": { "kubernetes.io/metadata.name": self.scene.namespace } });
-        apply(&self.scene.admin, configuration).await;
+        apply(&self.scene.admin, configuration(&self.scene.namespace, client_config)).await;
     }
 
     /// The manifests' rights, for names of this namespace.

@@ -1,14 +1,10 @@
 //! How the webhook is served: other kinds, other replicas, other people's certificates, missing rights.
 
-use std::fs;
-use std::net::Ipv4Addr;
-use std::path::Path;
-
+use e2e::webhook::write_certificate;
 use e2e::{Crds, Operator, await_condition, flink_blue_green_deployments, flink_session_jobs};
 use k8s_openapi::ByteString;
 use kube::Api;
 use kube::api::{DynamicObject, PostParams};
-use rcgen::{CertificateParams, KeyPair};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -78,15 +74,6 @@ async fn a_replica_that_does_not_lead_answers_too_and_goes_on_when_the_leader_di
     assert!(!record(&hooked.scene.create(job("j")).await).is_null());
 }
 
-fn issue(folder: &Path) -> String {
-    let key = KeyPair::generate().unwrap();
-    let certificate =
-        CertificateParams::new(vec![Ipv4Addr::LOCALHOST.to_string()]).unwrap().self_signed(&key).unwrap().pem();
-    fs::write(folder.join("tls.key"), key.serialize_pem()).unwrap();
-    fs::write(folder.join("tls.crt"), &certificate).unwrap();
-    certificate
-}
-
 /// As cert-manager has it: files that change, and an authority that somebody else writes.
 #[tokio::test]
 async fn mounted_certificates_are_served_and_read_again() {
@@ -95,7 +82,7 @@ async fn mounted_certificates_are_served_and_read_again() {
     let operator = Operator::start(&hooked.options(&["--webhook-certificate", folder.path().to_str().unwrap()]).await);
     operator.wait_ready().await;
     for _ in 0..2 {
-        let authority = issue(folder.path());
+        let authority = write_certificate(folder.path());
         hooked.install(json!({ "url": hooked.url(), "caBundle": ByteString(authority.into_bytes()) })).await;
         hooked.serves(&operator).await;
     }

@@ -19,7 +19,7 @@ use tracing::{error, info, warn};
 
 use super::OwnCertificate;
 use super::certificate::{Certificates, Served, Wanted};
-use crate::lease::Fence;
+use crate::lease::{Fence, NotLeader};
 use crate::trouble::{advice, answer, with_causes};
 
 const AUTHORITY: &str = "ca.crt";
@@ -146,13 +146,12 @@ impl Keeper {
     }
 
     async fn write(&mut self, secret: Option<Secret>, new: &Certificates) {
-        let (is_new, mut secret) = match secret {
-            None => (true, Secret { type_: Some("kubernetes.io/tls".to_owned()), ..Secret::default() }),
-            Some(secret) => (false, secret),
-        };
-        if is_new {
-            secret.metadata = ObjectMeta { name: Some(self.own.secret.clone()), ..ObjectMeta::default() };
-        }
+        let is_new = secret.is_none();
+        let mut secret = secret.unwrap_or_else(|| Secret {
+            metadata: ObjectMeta { name: Some(self.own.secret.clone()), ..ObjectMeta::default() },
+            type_: Some("kubernetes.io/tls".to_owned()),
+            ..Secret::default()
+        });
         secret.data = Some(data(new));
         let (params, secrets) = (PostParams::default(), self.secrets());
         let write = async {
@@ -163,15 +162,24 @@ impl Keeper {
             }
         };
         let written = self.fence.guard(write).await;
+        if matches!(written, Ok(Ok(_))) {
+            info!(secret = self.own.secret, "a new certificate for the webhook is made");
+        }
+        if self.is_outdated(written, "write the Secret") {
+            self.secret = Seen::Unknown;
+        }
+    }
+
+    /// Whether what was seen before the write is no longer so: what is there now comes through the watch.
+    fn is_outdated<T>(&mut self, written: Result<kube::Result<T>, NotLeader>, what: &str) -> bool {
         match written {
-            // What is there now comes through the watch; until then it is not known.
-            Ok(Ok(_)) => {
-                self.secret = Seen::Unknown;
-                info!(secret = self.own.secret, "a new certificate for the webhook is made");
+            Ok(Ok(_)) => true,
+            Ok(Err(kube::Error::Api(status))) if status.code == 409 => true,
+            Ok(Err(error)) => {
+                self.failed(what, &error);
+                false
             }
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 => self.secret = Seen::Unknown,
-            Ok(Err(error)) => self.failed("write the Secret", &error),
-            Err(_) => {}
+            Err(NotLeader) => false,
         }
     }
 
@@ -205,14 +213,12 @@ impl Keeper {
         let (configurations, params) = (self.configurations(), PatchParams::apply(FIELD_MANAGER).force());
         let body = Patch::Apply(body);
         let patch = configurations.patch(&self.own.configuration, &params, &body);
-        match self.fence.guard(patch).await {
-            Ok(Ok(_)) => {
-                self.configuration = Seen::Unknown;
-                info!(configuration = self.own.configuration, "the API server is told the webhook's authority");
-            }
-            Ok(Err(kube::Error::Api(status))) if status.code == 409 => self.configuration = Seen::Unknown,
-            Ok(Err(error)) => self.failed("tell the API server the webhook's authority", &error),
-            Err(_) => {}
+        let written = self.fence.guard(patch).await;
+        if matches!(written, Ok(Ok(_))) {
+            info!(configuration = self.own.configuration, "the API server is told the webhook's authority");
+        }
+        if self.is_outdated(written, "tell the API server the webhook's authority") {
+            self.configuration = Seen::Unknown;
         }
     }
 

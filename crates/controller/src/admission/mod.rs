@@ -92,7 +92,7 @@ impl Admission {
     pub(crate) async fn review(&self, body: &[u8]) -> Result<Vec<u8>, NoReview> {
         let started = Instant::now();
         let request = Request::read(body).inspect_err(|error| {
-            self.metrics.reviewed("Malformed", started.elapsed());
+            self.metrics.reviewed(Outcome::Malformed.into(), started.elapsed());
             debug!(%error, "no review");
         })?;
         let mut ruling = self.ruling(&request).await;

@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use flink_api::{FlinkBlueGreenDeployment, FlinkDeployment, FlinkSessionJob, GROUP, Kind, VERSION};
+use flink_api::{FlinkDeployment, GROUP, Kind, VERSION};
 use serde_json::Value;
 
 use super::node::{Content, Node};
@@ -100,18 +100,10 @@ fn job(node: &Node, kind: Kind, document: &Place) -> Result<Object, InputError> 
         return Err(error(&path, &full_name, problem));
     }
     let unreadable = |problem| error(&["metadata"], &full_name, format!("it cannot be read: {problem}"));
-    let mut object = read(kind, without_nulls(node.to_value())).map_err(unreadable)?;
+    let mut object = FlinkDeployment::read(kind, without_nulls(node.to_value())).map_err(unreadable)?;
     object.metadata.name = Some(name.to_owned());
     object.metadata.namespace = Some(namespace.to_owned());
     Ok(Object::Job { place, node: node.clone(), object: Box::new(object) })
-}
-
-fn read(kind: Kind, object: Value) -> serde_json::Result<FlinkDeployment> {
-    Ok(match kind {
-        Kind::Deployment => serde_json::from_value(object)?,
-        Kind::BlueGreenDeployment => serde_json::from_value::<FlinkBlueGreenDeployment>(object)?.into_deployment(),
-        Kind::SessionJob => serde_json::from_value::<FlinkSessionJob>(object)?.into_deployment(),
-    })
 }
 
 /// An annotation or label that YAML turned into something else than text; the API server refuses it.

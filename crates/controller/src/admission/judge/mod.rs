@@ -7,7 +7,7 @@ use checklist::{
     Arrival, Filled, Finding, Holdings, Mode, Obedience, OptOut, Plan, Policy, Situation, SpecChange, Subject, Target,
     Timing, URGENT, Verdict, cut, plan,
 };
-use flink_api::{FieldOwners, FlinkDeployment, Kind, last_reconciled_spec, spec_of};
+use flink_api::{FieldOwners, FlinkDeployment, Kind, last_reconciled_spec, spec_in, spec_of};
 use jiff::Timestamp;
 use json_patch::Patch;
 use serde_json::{Value, json};
@@ -34,6 +34,8 @@ pub(crate) enum Outcome {
     Passed,
     /// The object, or what stands around it, cannot be judged.
     Unreadable,
+    /// What was sent is no review.
+    Malformed,
 }
 
 /// What is answered.
@@ -203,23 +205,24 @@ enum OwnersChange {
 /// Compares with the spec that FKO acted on last, since what was changed and changed back since restarts nothing. That the
 /// owner's request changes the very same keeps what FKO reads as equal, and we do not, from looking like a restart.
 fn owners_change(request: &Request, kind: Kind, holdings: &Holdings) -> OwnersChange {
-    let spec = |object: &Value| spec_of(kind, &mut object.clone()).map(Value::take).unwrap_or_default();
+    let spec = |object| spec_in(kind, object).unwrap_or(&Value::Null);
     let (old, new) = (spec(&request.old_object), spec(&request.object));
     let Some(last) = last_reconciled_spec(kind, &request.old_object) else { return OwnersChange::Nothing };
     let riding = riding(&last, holdings);
-    let without = |mut spec: Value| {
+    let without = |spec: &Value| {
+        let mut spec = spec.clone();
         for target in &riding {
             target.remove_from(&mut spec);
         }
         spec
     };
-    let change = SpecChange::between(&last, &without(new.clone())).shared_with(&SpecChange::between(&old, &new));
-    if change.restarts() {
-        return OwnersChange::Restarts { redeploys: SpecChange::between(&last, &new).redeploys() };
+    let change = SpecChange::between(&last, &without(new));
+    let (is_over, redeploys) = (!change.restarts(), change.redeploys());
+    if change.shared_with(&SpecChange::between(old, new)).restarts() {
+        return OwnersChange::Restarts { redeploys };
     }
-    let was_pending = || SpecChange::between(&last, &without(old.clone())).restarts();
-    let is_over = || !SpecChange::between(&last, &without(new.clone())).restarts();
-    if !riding.is_empty() && was_pending() && is_over() {
+    let was_pending = || SpecChange::between(&last, &without(old)).restarts();
+    if !riding.is_empty() && is_over && was_pending() {
         return OwnersChange::TakenBack(riding);
     }
     OwnersChange::Nothing
@@ -233,15 +236,14 @@ fn riding(last: &Value, holdings: &Holdings) -> BTreeSet<Target> {
         let value = filled.and_then(|filled| filled.values.get(target));
         restart.is_some() && value.map(|value| value.change.as_str()) == restart
     };
-    let has_acted = |target: &Target, value: &str| *target.place(&mut last.clone()) == json!(value);
+    let has_acted = |target: &Target, value: &str| target.find(last).is_some_and(|last| last == value);
     let ours = holdings.ours.iter().filter(|(target, value)| !is_of_restart(target) && !has_acted(target, value));
     ours.map(|(target, _)| target.clone()).collect()
 }
 
 /// Whether there is something new to warn of: nobody wants to read it again for a label.
 fn is_new_spec(request: &Request, kind: Kind) -> bool {
-    let spec = |object: &Value| spec_of(kind, &mut object.clone()).map(Value::take);
-    request.is_create() || spec(&request.object) != spec(&request.old_object)
+    request.is_create() || spec_in(kind, &request.object) != spec_in(kind, &request.old_object)
 }
 
 /// What its owner should know before the job starts, the worst first.
