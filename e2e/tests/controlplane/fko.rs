@@ -1,10 +1,11 @@
 //! The Flink operator's part: statuses in the form in which it writes them (read off its versions 1.7 and 1.15).
 
+use checklist::annotations::OPT_OUT;
 use e2e::patch_status;
-use kube::api::DynamicObject;
+use kube::api::{DynamicObject, Patch, PatchParams};
 use serde_json::{Value, json};
 
-use crate::support::Scene;
+use crate::support::{Scene, annotated};
 
 /// Whose habits a status follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,15 @@ impl Scene {
         let live = self.create(job).await;
         let name = live.metadata.name.clone().expect("a name");
         self.status(&name, stable(fko, &live)).await
+    }
+
+    /// The same beside an operator that is looking already: were the job not opted out until it runs, the operator
+    /// could come upon it in between, and fill what was never started.
+    pub(crate) async fn create_stable_unseen(&self, fko: Fko, job: Value) -> DynamicObject {
+        let live = self.create_stable(fko, annotated(job, OPT_OUT, "true")).await;
+        let opted_in = Patch::Merge(json!({ "metadata": { "annotations": { OPT_OUT: null } } }));
+        let name = live.metadata.name.expect("a name");
+        self.jobs().patch(&name, &PatchParams::default(), &opted_in).await.expect("a patch")
     }
 
     /// Writes that the job runs, stable, under the spec that it has now.

@@ -96,7 +96,7 @@ async fn of_three_waiting_jobs_the_one_that_has_waited_longest_restarts_first() 
     restarted(&scene, "first").await;
     // By name and by age they would come in another order.
     for name in ["c", "a", "b"] {
-        scene.create_stable(Fko::V1_15, job(name)).await;
+        scene.create_stable_unseen(Fko::V1_15, job(name)).await;
         let held = scene.note(name, "RemediationHeld", "rollout.maxConcurrent").await;
         assert!(!held.is_empty());
     }
