@@ -35,6 +35,8 @@ pub struct OperatorOptions {
     pub env: Vec<(String, String)>,
     /// Another program than `flink-remedy`.
     pub program: Option<PathBuf>,
+    /// Whether the policies of the cluster are in force, and not the one for tests.
+    pub policies_of_cluster: bool,
 }
 
 impl OperatorOptions {
@@ -48,6 +50,12 @@ impl OperatorOptions {
     pub fn args<A: Into<String>>(mut self, args: impl IntoIterator<Item = A>) -> Self {
         self.args.extend(args.into_iter().map(Into::into));
         self
+    }
+
+    /// Under the policies of the cluster.
+    #[must_use]
+    pub fn policies_of_cluster(self) -> Self {
+        Self { policies_of_cluster: true, ..self }
     }
 
     /// One more environment variable.
@@ -68,7 +76,8 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// Starts `flink-remedy run` with a free port for `--listen` and, if the test brings neither policy nor program, with a policy under which jobs restart as soon as they are stable.
+    /// Starts `flink-remedy run` with a free port for `--listen` and, if the test brings neither policies nor program, with a
+    /// policy under which jobs restart as soon as they are stable.
     ///
     /// # Panics
     /// When the binary is missing: `FLINK_REMEDY_BIN`, else the one in the tests' target folder.
@@ -77,7 +86,9 @@ impl Operator {
         let folder = tempfile::Builder::new().prefix("flink-remedy-log-").tempdir().expect("a temporary folder");
         let policy = folder.path().join("policy.yaml");
         std::fs::write(&policy, POLICY).expect("a writable folder");
-        let is_given = options.program.is_some() || options.args.iter().any(|arg| arg == "--policy");
+        let is_given = options.policies_of_cluster
+            || options.program.is_some()
+            || options.args.iter().any(|arg| arg == "--policy");
         let log = File::create(folder.path().join("log")).expect("a log file");
         let child = Command::new(options.program.clone().unwrap_or_else(binary))
             .args(["run", "--listen", &address.to_string()])

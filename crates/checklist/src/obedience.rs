@@ -4,7 +4,8 @@ use jiff::Timestamp;
 use jiff::civil::{Date, Time};
 
 use crate::annotations::{APPROVE, MODE, OPT_OUT, OPT_OUT_UNTIL};
-use crate::{Mode, Rule, find};
+use crate::policy::Mandatory;
+use crate::{Mode, RULES, Rule, find};
 
 type Annotations = BTreeMap<String, String>;
 
@@ -54,6 +55,10 @@ pub struct Obedience {
     pub problems: Vec<AnnotationProblem>,
     /// When the next opt-out ends.
     pub expires: Option<Timestamp>,
+    /// When the last opt-out ended that is still written down.
+    pub expired: Option<Timestamp>,
+    /// Rules whose opt-out does not count, since the policy makes them mandatory, by code.
+    pub denied: BTreeSet<&'static str>,
 }
 
 impl Obedience {
@@ -72,6 +77,23 @@ impl Obedience {
             read.opt_out = OptOut::All;
         }
         read
+    }
+
+    /// The same where opting out of these rules is nobody's right. What is unreadable stays left alone: that is no opt-out,
+    /// but a mistake that nobody may act upon.
+    #[must_use]
+    pub fn without_leave_for(mut self, mandatory: &Mandatory) -> Self {
+        if !self.problems.is_empty() || mandatory.is_empty() {
+            return self;
+        }
+        let mut codes: BTreeSet<&'static str> = match std::mem::take(&mut self.opt_out) {
+            OptOut::None => return self,
+            OptOut::Rules(codes) => codes,
+            OptOut::All => RULES.iter().map(|rule| rule.code).collect(),
+        };
+        self.denied = mandatory.codes().filter(|code| codes.remove(code)).collect();
+        self.opt_out = if codes.is_empty() { OptOut::None } else { OptOut::Rules(codes) };
+        self
     }
 
     /// Whether this rule is to leave the job alone.
@@ -107,11 +129,10 @@ impl Obedience {
         let Some(text) = annotations.get(OPT_OUT) else { return };
         match parse_opt_out(text) {
             Err(problem) => self.problem(OPT_OUT, holder, problem),
-            Ok(_) if ends.is_some_and(|ends| ends <= now) => {}
+            Ok(OptOut::None) => {}
+            Ok(_) if ends.is_some_and(|ends| ends <= now) => self.expired = self.expired.max(ends),
             Ok(opt_out) => {
-                if let (Some(ends), false) = (ends, opt_out == OptOut::None) {
-                    self.expires = Some(self.expires.map_or(ends, |other| other.min(ends)));
-                }
+                self.expires = self.expires.into_iter().chain(ends).min();
                 self.opt_out = join(std::mem::take(&mut self.opt_out), opt_out);
             }
         }

@@ -60,6 +60,8 @@ pub struct Plan {
     pub restarts: bool,
     /// Whether it closes a gap, beyond writing down what is right by default.
     pub closes_gap: bool,
+    /// Rules whose mode lets their gaps be told and no more, by code.
+    pub only_told: BTreeSet<&'static str>,
     /// Identifies what is written and removed; empty when there is nothing to do.
     pub hash: String,
 }
@@ -76,6 +78,7 @@ impl Plan {
             approved: false,
             restarts: false,
             closes_gap: false,
+            only_told: BTreeSet::new(),
             hash: String::new(),
         }
     }
@@ -112,13 +115,17 @@ pub fn plan_with(
     obedience: &Obedience,
     policy: &Policy,
 ) -> Plan {
+    let is_on = |rule: &&'static Rule| policy.mode == Mode::Off || policy.mode_of(rule) > Mode::Off;
+    let rules: Vec<&'static Rule> = rules.iter().copied().filter(is_on).collect();
     if situation.arrival == Some(Arrival::Corrects) {
-        return corrections(rules, subject, holdings, policy);
+        return corrections(&rules, subject, holdings, policy);
     }
     let free = is_free(situation);
-    let (mut plan, changed) = propose(rules, subject, situation, holdings, obedience, policy, free);
-    let mode = obedience.mode(policy.mode);
-    let may_write = mode > Mode::Advise && obedience.opt_out != OptOut::All && is_ours_to_write(situation);
+    let (mut plan, changed) = propose(&rules, subject, situation, holdings, obedience, policy, free);
+    let mode = mode(&plan, obedience, policy);
+    let may_write = obedience.mode(policy.furthest_mode()) > Mode::Advise
+        && obedience.opt_out != OptOut::All
+        && is_ours_to_write(situation);
     if may_write && !policy.rollout.paused {
         plan.setback = Setback::of(situation, subject, holdings);
     }
@@ -168,7 +175,6 @@ fn propose(
     policy: &Policy,
     free: bool,
 ) -> (Plan, Subject) {
-    let obeyed: Vec<&'static Rule> = rules.iter().copied().filter(|rule| !obedience.is_opted_out(rule)).collect();
     if let Some(plan) = taking_back(rules, subject, situation, holdings, policy, free) {
         return (plan, subject.clone());
     }
@@ -177,12 +183,46 @@ fn propose(
     let respelled = respelled(&leaving, &subject_then, holdings);
     let leaving = leaving.all();
     // Of the others no fill comes.
-    let filling: Vec<&'static Rule> = obeyed.into_iter().filter(|rule| !rule.writes.is_empty()).collect();
-    let close = |verdicts: &[Verdict]| Closure::of(&filling, &subject_then, respelled.clone(), policy, verdicts);
+    let fills = |rule: &&'static Rule| !rule.writes.is_empty() && !obedience.is_opted_out(rule);
+    let may_act = |rule: &&'static Rule| obedience.mode(policy.mode_of(rule)) > Mode::Advise;
+    let (acting, telling): (Vec<_>, Vec<_>) = rules.iter().copied().filter(fills).partition(may_act);
+    let close = |rules: &[&'static Rule]| closed(rules, &subject_then, &respelled, policy, free, !leaving.is_empty());
+    let (mut closure, mut closes_gap) = close(&acting);
+    let mut only_told = BTreeSet::new();
+    if closure.fills.is_empty() && leaving.is_empty() && !telling.is_empty() {
+        let refused = std::mem::take(&mut closure.refused);
+        (closure, closes_gap) = close(&telling);
+        closure.refused.extend(refused);
+    } else {
+        only_told.extend(telling.iter().map(|rule| rule.code));
+    }
+    let plan = Plan {
+        findings: evaluate(rules, subject, policy),
+        hash: hash(&closure.fills, &leaving),
+        fills: closure.fills,
+        leaving,
+        refused: closure.refused.into_iter().map(|((code, _), reason)| (code, reason)).collect(),
+        closes_gap,
+        only_told,
+        ..Plan::nothing()
+    };
+    (plan, closure.subject)
+}
+
+/// What these rules fill, and whether that closes a gap.
+fn closed(
+    rules: &[&'static Rule],
+    subject: &Subject,
+    respelled: &BTreeMap<Target, PlannedFill>,
+    policy: &Policy,
+    free: bool,
+    leaves: bool,
+) -> (Closure, bool) {
+    let close = |verdicts: &[Verdict]| Closure::of(rules, subject, respelled.clone(), policy, verdicts);
     let gaps = close(&[Verdict::Gap]);
     let closes_gap = gaps.fills.len() > respelled.len();
     // A running job waits for its next deployment with what is right by default only.
-    let closure = match (free, closes_gap || !leaving.is_empty()) {
+    let closure = match (free, closes_gap || leaves) {
         (true, _) => close(&[Verdict::Gap, Verdict::Implicit]),
         (false, true) => gaps,
         (false, false) => {
@@ -192,16 +232,13 @@ fn propose(
             implicit
         }
     };
-    let plan = Plan {
-        findings: evaluate(rules, subject, policy),
-        hash: hash(&closure.fills, &leaving),
-        fills: closure.fills,
-        leaving,
-        refused: closure.refused.into_iter().map(|((code, _), reason)| (code, reason)).collect(),
-        closes_gap,
-        ..Plan::nothing()
-    };
-    (plan, closure.subject)
+    (closure, closes_gap)
+}
+
+/// How far the furthest of the rules goes that fill something here.
+fn mode(plan: &Plan, obedience: &Obedience, policy: &Policy) -> Mode {
+    let rules = plan.fills.values().filter_map(|fill| find(fill.rule));
+    obedience.mode(rules.map(|rule| policy.mode_of(rule)).max().unwrap_or(policy.mode))
 }
 
 /// The removal, and nothing else, of what is in quarantine and still in the spec, once that is free or FKO runs the job

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::Subject;
 use crate::storage::{Process, pod_templates};
+use crate::{LabelSelector, Subject};
 
 /// What the cluster shows around a job. `None` means that nobody looked, or that we may not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -162,51 +162,6 @@ fn has_port(entry: &Value, port: u16) -> bool {
         (first..=last).contains(&u64::from(port))
     });
     is_tcp && (first.is_null() || is_within || first == "rest")
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-struct LabelSelector {
-    match_labels: BTreeMap<String, String>,
-    match_expressions: Vec<Requirement>,
-}
-
-#[derive(Clone, Debug, Deserialize)]
-struct Requirement {
-    key: String,
-    operator: Operator,
-    #[serde(default)]
-    values: Vec<String>,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize)]
-enum Operator {
-    In,
-    NotIn,
-    Exists,
-    DoesNotExist,
-}
-
-impl LabelSelector {
-    /// An empty one selects everything.
-    fn selects(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
-            && self.match_expressions.iter().all(|requirement| requirement.holds(labels))
-    }
-}
-
-impl Requirement {
-    /// As Kubernetes has it: `NotIn` holds for a label that is not there.
-    fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
-        let value = labels.get(&self.key);
-        let is_listed = value.is_some_and(|value| self.values.contains(value));
-        match self.operator {
-            Operator::In => is_listed,
-            Operator::NotIn => !is_listed,
-            Operator::Exists => value.is_some(),
-            Operator::DoesNotExist => value.is_none(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ mod metrics;
 mod namespaces;
 pub mod operator_config;
 mod own;
+mod policies;
 pub mod reconcile;
 mod report;
 pub mod rollout;
@@ -26,5 +27,6 @@ pub use admission::{CertificateSource, OwnCertificate, PATH as WEBHOOK_PATH, Web
 pub use error::{Error, GatherError, Retry};
 pub use jobs::Jobs;
 pub use metrics::{DESCRIPTIONS, Description, Metrics};
-pub use run::{Controller, RunError, Settings};
+pub use policies::{JobCounts, POLICY_PLURAL, PolicyStatus, RemediationPolicy, remediation_policy_crd};
+pub use run::{Controller, PolicySource, RunError, Settings};
 pub use trouble::with_causes;

@@ -5,7 +5,6 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use checklist::policy::Breaker;
 use checklist::{Evidence, Finding, Verdict};
 use flink_api::{FlinkDeployment, Kind};
 use jiff::Timestamp;
@@ -20,6 +19,7 @@ use prometheus_client::registry::{Metric, Registry};
 
 use crate::events::Reason;
 use crate::jobs::Jobs;
+use crate::policies::KnownPolicies;
 use crate::rollout::{halted, is_in_flight};
 
 /// A metric as machines and the documentation know it.
@@ -126,7 +126,7 @@ impl Default for Inner {
 
 impl Metrics {
     /// Puts everything into a registry; gauges about jobs are read from the cache at scrape.
-    pub fn register(&self, registry: &mut Registry, jobs: Jobs, breaker: Breaker) {
+    pub(crate) fn register(&self, registry: &mut Registry, jobs: Jobs, policies: KnownPolicies) {
         let inner = &self.0;
         register(registry, &RECONCILIATIONS, &inner.reconciliations);
         register(registry, &DURATIONS, &inner.durations);
@@ -141,7 +141,7 @@ impl Metrics {
         register(registry, &ADMISSION_REVIEWS, &inner.reviews);
         register(registry, &ADMISSION_DURATION, &inner.review_durations);
         register(registry, &LEADER, &inner.leader);
-        registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs, breaker }));
+        registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs, policies }));
     }
 
     /// A look at a job is over.
@@ -215,7 +215,7 @@ impl Metrics {
 struct AtScrape {
     inner: Arc<Inner>,
     jobs: Jobs,
-    breaker: Breaker,
+    policies: KnownPolicies,
 }
 
 impl Collector for AtScrape {
@@ -247,7 +247,8 @@ impl Collector for AtScrape {
             &HELD_JOBS,
             holds.into_iter().map(|(reason, n)| (vec![("reason", reason.to_owned())], n)),
         )?;
-        let is_halted = halted(&self.jobs, &self.breaker, Timestamp::now()).is_some();
+        let (policies, now) = (self.policies.all(), Timestamp::now());
+        let is_halted = policies.iter().any(|named| halted(&self.jobs, &named.policy.breaker, now).is_some());
         let Description { name, help, .. } = ROLLOUT_HALTED;
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::from(is_halted)).encode(metric)?;
@@ -291,7 +292,7 @@ mod tests {
     fn every_described_metric_is_exposed_under_its_name() {
         let metrics = Metrics::default();
         let mut registry = Registry::with_prefix("flink_remedy");
-        metrics.register(&mut registry, Jobs::new(Vec::new()), Breaker::default());
+        metrics.register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default());
         metrics.reconciled("Settled");
         metrics.stage("plan", "ok", Duration::from_millis(1));
         metrics.remediated("CKP003");

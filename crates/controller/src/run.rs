@@ -5,6 +5,7 @@ mod lead;
 use std::sync::Arc;
 
 use checklist::Policy;
+use checklist::policy::Policies;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use k8s_openapi::api::core::v1::Namespace;
@@ -19,11 +20,13 @@ use tokio::task::{JoinError, JoinSet};
 use crate::admission::{self, Admission, WebhookSettings};
 use crate::events::{Emitter, Said};
 use crate::jobs::Jobs;
+use crate::kinds::{Kinds, Scope};
 use crate::lease::{Elector, Fence, LeaseConfig, LeaseError};
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
 use crate::operator_config::{self, Source};
 use crate::own::own_deployment;
+use crate::policies::{self, KnownPolicies, StatusWriter, Tally};
 use crate::reconcile::gather::Around;
 use crate::reconcile::{Backoff, Context};
 use crate::report::{self, ReportWriter, Reports};
@@ -36,7 +39,7 @@ use lead::{Caches, Loops, lead};
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// What the platform wants.
-    pub policy: Policy,
+    pub policies: PolicySource,
     /// Where FKO's configuration is.
     pub operator_config: Source,
     /// Namespaces to watch; empty means all.
@@ -49,6 +52,18 @@ pub struct Settings {
     pub dry_run: bool,
     /// Looks at the same time.
     pub concurrency: u16,
+}
+
+/// Where the platform's policies are.
+#[derive(Clone, Debug)]
+pub enum PolicySource {
+    /// These, and what the cluster has is not looked at.
+    Given(Policies),
+    /// The cluster's, and this for jobs that none of them selects.
+    Cluster {
+        /// What counts then.
+        built_in: Box<Policy>,
+    },
 }
 
 /// Why the process ends other than by being asked to.
@@ -72,6 +87,7 @@ pub struct Controller {
     metrics: Metrics,
     jobs: Jobs,
     watched: Vec<Watched>,
+    policies: watch::Sender<Option<Arc<Policies>>>,
     ready: watch::Sender<bool>,
     webhook: Option<(TcpListener, WebhookSettings)>,
 }
@@ -84,7 +100,11 @@ impl Controller {
         let watched = Watched::all(&scopes(&settings));
         let jobs = Jobs::new(watched.iter().map(|watched| watched.cache.store.clone()).collect());
         let (metrics, ready) = (Metrics::default(), watch::Sender::new(false));
-        Self { client, settings, metrics, jobs, watched, ready, webhook: None }
+        let policies = watch::Sender::new(match &settings.policies {
+            PolicySource::Given(policies) => Some(Arc::new(policies.clone())),
+            PolicySource::Cluster { .. } => None,
+        });
+        Self { client, settings, metrics, jobs, watched, policies, ready, webhook: None }
     }
 
     /// Serves the admission webhook as well.
@@ -94,7 +114,7 @@ impl Controller {
 
     /// Puts what is counted into a registry.
     pub fn register_metrics(&self, registry: &mut Registry) {
-        self.metrics.register(registry, self.jobs.clone(), self.settings.policy.breaker.clone());
+        self.metrics.register(registry, self.jobs.clone(), KnownPolicies::new(self.policies.subscribe()));
     }
 
     /// True once the first lists are here and FKO's configuration has been looked for.
@@ -119,43 +139,41 @@ impl Controller {
         let stores: Vec<Cache> = self.watched.iter().map(|watched| watched.cache.clone()).collect();
         let queues: Vec<Queue> = stores.iter().map(|cache| cache.queue.clone()).collect();
         let kinds = Watched::optional(&self.watched);
-        let backoff = Arc::new(Backoff::default());
+        let (backoff, tally) = (Arc::new(Backoff::default()), Tally::default());
         let watchdog = Arc::new(Watchdog::default());
         let gone = Gone {
             backoff: backoff.clone(),
             watchdog: watchdog.clone(),
             said: events.said(),
             metrics: self.metrics.clone(),
+            tally: tally.clone(),
         };
-        for watched in self.watched {
-            let what = watches::what(watched.kind);
-            let (client, jobs) = (self.client.clone(), self.jobs.clone());
-            parts.spawn(forever(what, watched.follow(client, jobs, queues.clone(), gone.clone(), kinds.clone())));
-        }
-        for scope in scopes {
-            let (reports, jobs) = (reports.clone(), self.jobs.clone());
-            let follow = report::follow(self.client.clone(), scope, reports, jobs, queues.clone());
-            parts.spawn(forever("the watch of RemediationReports", follow));
-        }
-        let (namespaces, writer): (Store<PartialObjectMeta<Namespace>>, _) = store();
-        let watch = watches::namespaces(self.client.clone(), writer, self.jobs.clone(), queues.clone());
-        parts.spawn(forever("the watch of Namespaces", watch));
+        let shared = (&self.client, &self.jobs, queues.as_slice());
+        follow_jobs(self.watched, shared, &gone, &kinds, &mut parts);
+        let namespaces = follow_namespaces_and_reports(scopes, shared, &reports, &mut parts);
         let (known, platform) = watch::channel(None);
         let follow = operator_config::follow(self.client.clone(), self.settings.operator_config.clone(), known);
         parts.spawn(forever("the watch of the Flink operator's configuration", follow));
+        let policies = KnownPolicies::new(self.policies.subscribe());
+        let objects = follow_policies(&self.client, &self.settings, self.policies, &mut parts);
+        let status_writer =
+            StatusWriter { client: self.client.clone(), fence: fence.clone(), objects, tally: tally.clone() };
+        // Whoever sees some namespaces only does not see all jobs of a policy.
+        let status_writer = self.settings.watch_namespaces.is_empty().then_some(status_writer);
         let caches = Caches {
+            policies: policies.clone(),
             jobs: stores,
             kinds: kinds.clone(),
             namespaces: namespaces.clone(),
             platform: platform.clone(),
             reports,
         };
-        let around = Around { platform, namespaces: Namespaces::new(namespaces), jobs: self.jobs.clone(), kinds };
+        let around =
+            Around { platform, policies, namespaces: Namespaces::new(namespaces), jobs: self.jobs.clone(), kinds };
         if let Some((listener, webhook)) = self.webhook {
             let admission = Admission {
                 client: self.client.clone(),
                 around: around.clone(),
-                policy: self.settings.policy.clone(),
                 metrics: self.metrics.clone(),
                 watch_namespaces: self.settings.watch_namespaces.clone(),
                 operator_accounts: webhook.operator_accounts,
@@ -168,7 +186,6 @@ impl Controller {
         let context = Arc::new(Context {
             client: self.client.clone(),
             fence: fence.clone(),
-            policy: self.settings.policy.clone(),
             around,
             slot: RestartSlot::default(),
             watchdog,
@@ -178,6 +195,7 @@ impl Controller {
             events,
             reports: report_sink,
             backoff,
+            tally,
             metrics: self.metrics.clone(),
             dry_run: self.settings.dry_run,
         });
@@ -187,6 +205,7 @@ impl Controller {
             queues,
             emitter,
             writer: report_writer,
+            status_writer,
             concurrency: self.settings.concurrency,
             stop: stop.clone(),
         };
@@ -205,6 +224,61 @@ impl Controller {
         parts.shutdown().await;
         ended
     }
+}
+
+/// What every watch asks, knows and tells.
+type Shared<'a> = (&'a Client, &'a Jobs, &'a [Queue]);
+
+fn follow_jobs(watched: Vec<Watched>, shared: Shared, gone: &Gone, kinds: &Kinds, parts: &mut Parts) {
+    let (client, jobs, queues) = shared;
+    for watched in watched {
+        let what = watches::what(watched.kind);
+        let follow = watched.follow(client.clone(), jobs.clone(), queues.to_vec(), gone.clone(), kinds.clone());
+        parts.spawn(forever(what, follow));
+    }
+}
+
+fn follow_namespaces_and_reports(
+    scopes: Vec<Scope>,
+    (client, jobs, queues): Shared,
+    reports: &Reports,
+    parts: &mut Parts,
+) -> Store<PartialObjectMeta<Namespace>> {
+    for scope in scopes {
+        let follow = report::follow(client.clone(), scope, reports.clone(), jobs.clone(), queues.to_vec());
+        parts.spawn(forever("the watch of RemediationReports", follow));
+    }
+    let (namespaces, writer) = store();
+    let watch = watches::namespaces(client.clone(), writer, jobs.clone(), queues.to_vec());
+    parts.spawn(forever("the watch of Namespaces", watch));
+    namespaces
+}
+
+/// Follows the cluster's policies, unless there are others; returns the objects to write statuses of.
+fn follow_policies(
+    client: &Client,
+    settings: &Settings,
+    known: watch::Sender<Option<Arc<Policies>>>,
+    parts: &mut Parts,
+) -> watch::Receiver<policies::Objects> {
+    let objects = watch::Sender::default();
+    let seen = objects.subscribe();
+    match &settings.policies {
+        PolicySource::Cluster { built_in } => {
+            let (client, fallback) = (client.clone(), built_in.as_ref().clone());
+            let goes_on_unread = !settings.watch_namespaces.is_empty();
+            let follower = policies::Follower { client, fallback, goes_on_unread, known, objects };
+            parts.spawn(forever("the watch of RemediationPolicies", policies::follow(follower)));
+        }
+        PolicySource::Given(_) => {
+            // Whoever listens for changes must not think that nobody tells them any more.
+            parts.spawn(async move {
+                let _known = known;
+                std::future::pending().await
+            });
+        }
+    }
+    seen
 }
 
 async fn first_end(parts: &mut Parts) -> Result<(), RunError> {
@@ -243,6 +317,7 @@ struct Gone {
     watchdog: Arc<Watchdog>,
     said: Arc<Said>,
     metrics: Metrics,
+    tally: Tally,
 }
 
 impl Forget for Gone {
@@ -251,5 +326,6 @@ impl Forget for Gone {
         self.watchdog.forget(uid);
         self.said.forget(uid);
         self.metrics.forget(uid);
+        self.tally.forget(uid);
     }
 }

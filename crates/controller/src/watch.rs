@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 use crate::jobs::Jobs;
+use crate::namespaces::NamespaceMetadata;
 use crate::reconcile::trigger::digest;
 use crate::trouble::{answer, may_not_list, patient, with_causes};
 
@@ -203,20 +204,20 @@ pub(crate) async fn namespaces(
     let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
     let events = patient(watcher(api, Config::default())).reflect(writer);
     pin_mut!(events);
-    let mut annotations = HashMap::new();
+    let mut known = HashMap::new();
     let look_at = |name: &str| enqueue(jobs.in_namespace(name).map(|job| ObjectRef::from_obj(&*job)), &queues);
-    // As with jobs: before the list is whole the store still shows the annotations as they were.
+    // As with jobs: before the list is whole the store still shows the namespaces as they were.
     let mut waiting = Vec::new();
     while let Some(event) = events.next().await {
         let listed = matches!(event, Ok(Event::InitApply(_)));
         match event {
             Ok(Event::InitApply(namespace) | Event::Apply(namespace)) => {
+                let now = NamespaceMetadata::of(&namespace);
                 let name = namespace.metadata.name.unwrap_or_default();
-                let now = namespace.metadata.annotations;
-                if annotations.get(&name) == Some(&now) {
+                if known.get(&name) == Some(&now) {
                     continue;
                 }
-                annotations.insert(name.clone(), now);
+                known.insert(name.clone(), now);
                 if listed {
                     waiting.push(name);
                 } else {
@@ -225,7 +226,7 @@ pub(crate) async fn namespaces(
             }
             Ok(Event::InitDone) => waiting.drain(..).for_each(|name| look_at(&name)),
             Ok(Event::Delete(namespace)) => {
-                annotations.remove(&namespace.metadata.name.unwrap_or_default());
+                known.remove(&namespace.metadata.name.unwrap_or_default());
             }
             Ok(Event::Init) => {}
             Err(error) => complain("namespaces", &error),

@@ -1,12 +1,17 @@
+use serde::{Deserialize, Serialize};
+
 /// FKO's kinds with a job in them, which we judge and write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Kind {
     /// `FlinkDeployment`: an application cluster or a session cluster.
     #[default]
+    #[serde(rename = "FlinkDeployment")]
     Deployment,
     /// `FlinkBlueGreenDeployment`: a template of an application cluster.
+    #[serde(rename = "FlinkBlueGreenDeployment")]
     BlueGreenDeployment,
     /// `FlinkSessionJob`: a job on a session cluster.
+    #[serde(rename = "FlinkSessionJob")]
     SessionJob,
 }
 

@@ -2,10 +2,13 @@ use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize, Serializer};
+
 /// A Flink minor version as FKO spells it in `spec.flinkVersion`: `v1_20`.
 ///
 /// FKO 1.15 knows `v1_13` to `v2_4`; a newer one is parsed and ordered just the same.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct FlinkVersion {
     major: u16,
     minor: u16,
@@ -80,6 +83,20 @@ impl FromStr for FlinkVersion {
             Some(Self::new(number(major)?, number(minor)?))
         };
         parse().ok_or_else(|| VersionError(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for FlinkVersion {
+    type Error = VersionError;
+
+    fn try_from(text: String) -> Result<Self, VersionError> {
+        text.parse()
+    }
+}
+
+impl Serialize for FlinkVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

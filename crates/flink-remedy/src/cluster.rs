@@ -2,7 +2,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use checklist::policy::NamedPolicy;
 use checklist::{Neighbours, Platform};
+use controller::RemediationPolicy;
 use controller::operator_config::{Source, platform_from_files};
 use flink_api::{GROUP, VERSION};
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
@@ -37,6 +39,8 @@ pub(crate) struct Found {
     pub(crate) knows_session_jobs: bool,
     /// What FKO gives to jobs, or why it cannot be read.
     pub(crate) platform: Result<Platform, String>,
+    /// The cluster's policies; `None` where there is no such kind, or it does not tell.
+    pub(crate) policies: Option<Vec<NamedPolicy>>,
     /// What could not be seen, and what that means.
     pub(crate) unseen: Vec<String>,
 }
@@ -120,8 +124,13 @@ impl Reader<'_> {
             context: Vec::new(),
             knows_session_jobs: true,
             platform,
+            policies: None,
             unseen: Vec::new(),
         };
+        match policies(self.client).await {
+            Ok(policies) => found.policies = policies,
+            Err(why) => found.unseen.push(format!("{why}: jobs are judged under the built-in policy")),
+        }
         for (rank, kind) in JOBS.iter().enumerate() {
             let labels = self.selection.labels.as_deref();
             match self.list(GROUP, VERSION, kind, labels).await {
@@ -201,6 +210,18 @@ impl Reader<'_> {
             clusters.extend(cluster.map(|cluster| as_value(&cluster, &resource)));
         }
         Ok(clusters)
+    }
+}
+
+/// The cluster's policies as they are in force; `None` where it has no such kind.
+///
+/// # Errors
+/// In words.
+pub(crate) async fn policies(client: &Client) -> Result<Option<Vec<NamedPolicy>>, String> {
+    match Api::<RemediationPolicy>::all(client.clone()).list(&ListParams::default()).await {
+        Ok(listed) => Ok(Some(listed.items.iter().map(RemediationPolicy::in_force).collect())),
+        Err(error) if is(&error, 404) => Ok(None),
+        Err(error) => Err(format!("RemediationPolicies cannot be listed ({})", said(&error))),
     }
 }
 

@@ -18,7 +18,7 @@ pub(crate) struct CrdArgs {}
 
 /// Every definition.
 pub fn definitions() -> Vec<CustomResourceDefinition> {
-    vec![flink_api::remediation_report_crd()]
+    vec![flink_api::remediation_report_crd(), controller::remediation_policy_crd()]
 }
 
 /// A definition as a YAML document.
@@ -26,7 +26,9 @@ pub fn definitions() -> Vec<CustomResourceDefinition> {
 /// # Errors
 /// It has no YAML form.
 pub fn yaml(definition: &CustomResourceDefinition) -> io::Result<String> {
-    serde_yaml::to_string(definition).map_err(io::Error::other)
+    let text = serde_yaml::to_string(definition).map_err(io::Error::other)?;
+    // kubectl reads YAML 1.1, in which this word is a boolean.
+    Ok(text.replace("- Off\n", "- \"Off\"\n"))
 }
 
 /// Prints the definitions.

@@ -1,9 +1,9 @@
-//! `--policy FILE`: what the platform wants, as a document of the kind `RemediationPolicy`.
+//! `--policy FILE`: what the platform wants, as documents of the kind `RemediationPolicy`.
 
 use std::path::Path;
 
 use checklist::Policy;
-use checklist::policy::{OperatorVersion, PolicyDocument};
+use checklist::policy::{NamedPolicy, OperatorVersion, Policies, PolicyDocument};
 use controller::operator_config::plain_words;
 
 /// Why a policy file is of no use. Nothing runs upon half a policy.
@@ -25,29 +25,71 @@ pub enum PolicyFileError {
         /// What is wrong, with line and column.
         problem: String,
     },
+    /// It holds several where one is meant.
+    #[error("--policy {path}: it has {number} policies; give a file with the one that is meant")]
+    Several {
+        /// Where.
+        path: String,
+        /// How many.
+        number: usize,
+    },
 }
 
-/// The policy of a command: its file, else the default one. A version of the Flink operator that the command gives wins over
-/// the policy's.
+/// The policies of a command: its file's, else the built-in one. A version of the Flink operator that the command gives wins
+/// over theirs.
 ///
 /// # Errors
-/// A file that cannot be read, or is no policy.
-pub(crate) fn policy_of(file: Option<&Path>, operator: Option<OperatorVersion>) -> Result<Policy, PolicyFileError> {
-    let mut policy = file.map_or_else(|| Ok(Policy::default()), load)?;
-    policy.rollout.operator_version = operator.or(policy.rollout.operator_version);
-    Ok(policy)
+/// A file that cannot be read, or holds something else than policies.
+pub(crate) fn policies_of(file: Option<&Path>, operator: Option<OperatorVersion>) -> Result<Policies, PolicyFileError> {
+    let policies =
+        file.map_or_else(|| Ok(Policies::default()), |file| Ok(Policies::new(load(file)?, Policy::default())))?;
+    Ok(policies.map(|policy| policy.rollout.operator_version = operator.or(policy.rollout.operator_version)))
 }
 
-fn load(path: &Path) -> Result<Policy, PolicyFileError> {
+/// The one policy of a command: its file's, else the built-in one.
+///
+/// # Errors
+/// A file that cannot be read, or does not hold exactly one policy.
+pub(crate) fn policy_of(file: Option<&Path>) -> Result<Policy, PolicyFileError> {
+    let Some(file) = file else { return Ok(Policy::default()) };
+    let mut policies = load(file)?;
+    match (policies.pop(), policies.len()) {
+        (Some(named), 0) => Ok(named.policy),
+        (_, others) => Err(PolicyFileError::Several { path: file.display().to_string(), number: others + 1 }),
+    }
+}
+
+/// The policies of a file, at least one.
+///
+/// # Errors
+/// It cannot be read, or holds something else.
+pub(crate) fn load(path: &Path) -> Result<Vec<NamedPolicy>, PolicyFileError> {
     let name = path.display().to_string();
     let text = match std::fs::read_to_string(path) {
         Ok(text) => text,
         Err(source) => return Err(PolicyFileError::Unreadable { path: name, source }),
     };
-    match serde_saphyr::from_str::<PolicyDocument>(&text) {
-        Ok(document) => Ok(document.spec),
-        Err(error) => Err(PolicyFileError::Invalid { path: name, problem: plain_words(&error) }),
+    read(&text).map_err(|problem| PolicyFileError::Invalid { path: name, problem })
+}
+
+fn read(text: &str) -> Result<Vec<NamedPolicy>, String> {
+    let documents: Vec<PolicyDocument> = serde_saphyr::from_multiple(text).map_err(|error| plain_words(&error))?;
+    let is_one = documents.len() == 1;
+    let mut policies: Vec<NamedPolicy> = Vec::new();
+    for (index, document) in documents.into_iter().enumerate() {
+        let name = document.metadata.name;
+        if name.is_empty() && !is_one {
+            return Err(format!(
+                "the policy in document {} has no metadata.name, which tells it from the others",
+                index + 1
+            ));
+        }
+        if policies.iter().any(|other| other.name == name) {
+            return Err(format!("the policy in document {} is a second one by the name {name}", index + 1));
+        }
+        policies.push(NamedPolicy { name, policy: document.spec, problem: None });
     }
+    if policies.is_empty() { Err("it has no document of kind RemediationPolicy".to_owned()) } else { Ok(policies) }
 }
 
 #[cfg(test)]
@@ -56,25 +98,29 @@ mod tests {
 
     use super::*;
 
-    fn read(text: &str) -> Result<Policy, String> {
-        let file = std::env::temp_dir().join(format!("policy-{}-{:x}.yaml", std::process::id(), text.len()));
-        std::fs::write(&file, text).unwrap();
-        let policy = load(&file).map_err(|error| error.to_string());
-        std::fs::remove_file(&file).unwrap();
-        policy
-    }
-
     const HEAD: &str = "apiVersion: flink-remedy.dev/v1alpha1\nkind: RemediationPolicy\nmetadata: {name: p}\nspec:\n";
 
     #[test]
     fn a_policy_is_read() {
         let text = format!("{HEAD}  mode: Apply\n  rules:\n    no-metrics-reporter:\n      port: 9250\n");
-        let policy = read(&text).unwrap();
+        let policies = read(&text).unwrap();
+        let policy = &policies[0].policy;
         assert_eq!((policy.mode, policy.rules.no_metrics_reporter.port.get()), (Mode::Apply, 9250));
+        let nameless = read(&text.replace("metadata: {name: p}\n", "")).unwrap();
+        assert_eq!((nameless.len(), nameless[0].name.as_str()), (1, ""));
+    }
+
+    #[test]
+    fn a_file_may_hold_several() {
+        let other = HEAD.replace("name: p", "name: q");
+        let text = format!("{HEAD}  mode: Apply\n---\n{other}  selector: {{kinds: [FlinkSessionJob]}}\n");
+        let names: Vec<String> = read(&text).unwrap().into_iter().map(|named| named.name).collect();
+        assert_eq!(names, ["p", "q"]);
     }
 
     #[test]
     fn what_is_no_policy_is_told_with_its_line() {
+        let second = |text: &str| format!("{HEAD}  mode: Apply\n---\n{text}");
         for (text, expected) in [
             (format!("{HEAD}  mod: Apply\n"), &["unknown field `mod`", "line 5"][..]),
             (format!("{HEAD}  mode: Apply\n  mode: Off\n"), &["duplicate", "line 6"]),
@@ -90,6 +136,14 @@ mod tests {
             ),
             (HEAD.replace("RemediationPolicy", "Policy"), &["unknown variant `Policy`", "line 2"]),
             ("mode: Apply\n".to_owned(), &["unknown field `mode`"]),
+            (String::new(), &["no document of kind RemediationPolicy"]),
+            (second(&format!("{HEAD}  mod: Off\n")), &["unknown field `mod`", "line 11"]),
+            (second(&format!("{HEAD}  mode: Off\n")), &["document 2 is a second one by the name p"]),
+            (
+                second(&format!("{}  mode: Off\n", HEAD.replace("{name: p}", "{}"))),
+                &["document 2 has no metadata.name"],
+            ),
+            (format!("{HEAD}  ruleModes:\n    CKP009: Apply\n"), &["`CKP009` is no rule", "line 6"]),
         ] {
             let error = read(&text).unwrap_err();
             assert!(expected.iter().all(|part| error.contains(part)), "{text}{error}");

@@ -9,29 +9,30 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use checklist::policy::OperatorVersion;
-use checklist::{HoldReason, Mode, Policy};
+use checklist::policy::{NamedPolicy, OperatorVersion, Policies};
+use checklist::{HoldReason, Mode};
 use clap::{Args, ValueEnum};
 use controller::lease::LeaseConfig;
 use controller::operator_config::{STOCK_SOURCE, Source};
-use controller::{Controller, Settings};
+use controller::{Controller, PolicySource, Settings};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::client;
-use crate::policy_file::{PolicyFileError, policy_of};
+use crate::policy_file::{PolicyFileError, policies_of};
 
 /// Flags of `flink-remedy run`.
 #[derive(Args, Clone, Debug)]
 pub struct RunArgs {
     /// How far to go: Off, Advise (findings and Events), NextDeploy (fill what costs no restart), Apply (also restart
-    /// a running, stable job once for its gaps, one job at a time); wins over the policy's mode
+    /// a running, stable job once for its gaps, one job at a time): the mode of the built-in policy, and of every
+    /// policy in --policy; those of the cluster say their own
     /// [default: the policy's mode, else NextDeploy]
     #[arg(long)]
     mode: Option<Mode>,
-    /// What the platform wants: storage templates and the parameters of the rules (a `RemediationPolicy`); the
-    /// process ends if it cannot be read
+    /// What the platform wants, as documents of kind `RemediationPolicy`, instead of those of the cluster; the process
+    /// ends if they cannot be read
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The Flink operator's own configuration, whose defaults are no gaps: NAMESPACE/CONFIGMAP, a mounted directory,
@@ -166,8 +167,8 @@ fn fail(error: &RunError) -> ExitCode {
 }
 
 async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> {
-    let mut policy = policy_of(args.policy.as_deref(), args.operator_version)?;
-    policy.mode = args.mode.unwrap_or(policy.mode);
+    let policies = policies_of(args.policy.as_deref(), args.operator_version)?;
+    let policies = policies.map(|policy| policy.mode = args.mode.unwrap_or(policy.mode));
     let client = client::connect(args.act_as.as_deref()).await?;
     let listener = listen("--listen", args.listen).await?;
     let webhook = match args.webhook.address {
@@ -176,11 +177,9 @@ async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> 
         }
         None => None,
     };
-    info!(version = env!("CARGO_PKG_VERSION"), mode = %policy.mode, dry_run = args.dry_run, listen = %args.listen, "starting");
-    if policy.mode == Mode::Apply && !policy.rollout.accepts_operator() {
-        warn!("mode Apply restarts nothing: {}", HoldReason::OperatorVersion(policy.rollout.operator()));
-    }
-    let mut controller = Controller::new(client, settings(args, policy));
+    info!(version = env!("CARGO_PKG_VERSION"), dry_run = args.dry_run, listen = %args.listen, "starting");
+    say(&args, &policies);
+    let mut controller = Controller::new(client, settings(args, policies));
     if let Some((listener, settings)) = webhook {
         controller.serve_webhook(listener, settings);
     } else {
@@ -201,15 +200,34 @@ async fn serve(args: RunArgs, log: telemetry::LogLevel) -> Result<(), RunError> 
     }
 }
 
+/// Says which policies there are before those of the cluster are known.
+fn say(args: &RunArgs, policies: &Policies) {
+    for NamedPolicy { name, policy, .. } in policies.iter() {
+        let mode = policy.furthest_mode();
+        info!(policy = name, %mode, "policy in force");
+        if mode == Mode::Apply && !policy.rollout.accepts_operator() {
+            let why = HoldReason::OperatorVersion(policy.rollout.operator());
+            warn!(policy = name, "mode Apply restarts nothing: {why}");
+        }
+    }
+    if args.policy.is_some() {
+        info!("RemediationPolicies of the cluster are not looked at, since --policy is given");
+    }
+}
+
 async fn listen(flag: &'static str, address: SocketAddr) -> Result<tokio::net::TcpListener, RunError> {
     tokio::net::TcpListener::bind(address).await.map_err(|source| RunError::Listen { flag, address, source })
 }
 
-fn settings(args: RunArgs, policy: Policy) -> Settings {
+fn settings(args: RunArgs, policies: Policies) -> Settings {
     let RunArgs { operator_config, watch_namespaces, dry_run, concurrency, deployment, lease, .. } = args;
     let duration = Duration::from_secs(lease.lease_duration);
     Settings {
-        policy,
+        policies: if args.policy.is_some() {
+            PolicySource::Given(policies)
+        } else {
+            PolicySource::Cluster { built_in: Box::new(policies.built_in().policy.policy.clone()) }
+        },
         operator_config,
         watch_namespaces,
         dry_run,

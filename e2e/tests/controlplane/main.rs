@@ -20,6 +20,7 @@ mod moments;
 mod obedience;
 mod owner;
 mod ownership;
+mod policies;
 mod preview;
 mod process;
 mod races;

@@ -12,6 +12,7 @@ use flink_conf::{FlinkVersion, is_secret};
 use serde::Deserialize;
 use serde_json::json;
 
+use super::schema::written_as_text;
 use crate::storage::shown;
 use crate::{Kind, Platform, Subject};
 
@@ -34,6 +35,8 @@ pub struct Condition {
     program: Arc<Program>,
     reads_configuration: bool,
 }
+
+written_as_text!(Condition, "Condition", { "type": "string", "minLength": 1, "maxLength": LONGEST });
 
 /// An expression that can be true of no job.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -1,6 +1,9 @@
 //! Options that are no default of a platform: they run code, move a job, or belong to somebody else.
 
 use flink_conf::options::{JOBMANAGER_PROCESS_SIZE, RESTORE_PATH, TASKMANAGER_PROCESS_SIZE, closest, every_spelling};
+use schemars::Schema;
+use serde_json::json;
+
 use flink_conf::{FlinkOption, FlinkVersion, is_credential};
 
 const RUNS_CODE: &str = "it runs code of the policy's in every job";
@@ -65,6 +68,14 @@ pub(super) fn why_denied(key: &str) -> Option<String> {
     } else {
         misspelled(key).map(|meant| format!("it is no option of any Flink; did you mean {meant}?"))
     }
+}
+
+/// Lets the API server refuse what can be told by the beginning of a key.
+pub(super) fn without_denied(schema: &mut Schema) {
+    let prefixes: Vec<String> = DENIED.iter().map(|(prefix, _)| format!("'{prefix}'")).collect();
+    let rule = format!("![{}].exists(prefix, self.key.startsWith(prefix))", prefixes.join(", "));
+    let message = "no platform sets this for all its jobs: it runs code in them, says which job this is, or gives them other rights";
+    schema.insert("x-kubernetes-validations".to_owned(), json!([{ "rule": rule, "message": message }]));
 }
 
 fn misspelled(key: &str) -> Option<&'static str> {

@@ -10,11 +10,23 @@ pub struct PolicyDocument {
     _api_version: ApiVersion,
     #[serde(rename = "kind")]
     _kind: Kind,
-    #[serde(rename = "metadata", default)]
-    _metadata: serde_json::Value,
+    /// What it is called, and what else Kubernetes keeps of an object.
+    #[serde(default)]
+    pub metadata: DocumentMetadata,
     /// What the platform wants.
     #[serde(default)]
     pub spec: Policy,
+    /// Of one that was read off a cluster.
+    #[serde(rename = "status", default)]
+    _status: serde::de::IgnoredAny,
+}
+
+/// What we read of a policy's metadata.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct DocumentMetadata {
+    /// Its name.
+    pub name: String,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize)]

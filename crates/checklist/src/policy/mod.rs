@@ -5,7 +5,11 @@ mod denied;
 mod document;
 mod mode;
 mod parameters;
+mod policies;
 mod rollout;
+mod rule_modes;
+mod schema;
+mod selector;
 mod settings;
 mod template;
 mod value;
@@ -20,21 +24,38 @@ pub use parameters::{
     Backend, CheckpointInterval, ManagedMemory, MaxParallelism, MetricsReporter, OperatorUids, Parameters,
     RestartBackoff, StateBackendChoice, Tls,
 };
+pub use policies::{BUILT_IN, Chosen, NamedPolicy, Policies};
 pub use rollout::{AcceptedOperator, OperatorVersion, OperatorVersionError, Rollout};
+pub use rule_modes::{Mandatory, RuleCode, RuleCodeError, RuleModes};
+pub use selector::{Candidate, Selector, VersionRange};
 pub use settings::{PlatformSetting, SettingError, Settings};
 pub use template::{PathTemplate, TemplateError};
 pub use value::{Bytes, Factor, Share, Span};
 pub use verification::{Breaker, Verification};
 pub use window::{Opening, Window, WindowError};
 
-use serde::Deserialize;
+#[cfg(test)]
+mod tests;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::Rule;
 
 /// What the platform wants of its jobs. Every field has a default, and an unknown one is refused.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Policy {
-    /// How far we go.
+    /// The jobs that it is for.
+    pub selector: Selector,
+    /// How far we go. In YAML "Off" stands in quotes: without them kubectl takes it for a boolean.
     pub mode: Mode,
+    /// Rules that go as far as this instead, by code or name; under a policy that is Off none goes anywhere.
+    #[serde(skip_serializing_if = "RuleModes::is_empty")]
+    pub rule_modes: RuleModes,
+    /// Rules that no annotation takes a job out of, by code or name.
+    #[serde(skip_serializing_if = "Mandatory::is_empty")]
+    pub mandatory: Mandatory,
     /// Name of the cluster, for `{cluster}` in storage templates.
     pub cluster: Option<String>,
     /// Where state is kept that no job has a directory for.
@@ -51,8 +72,24 @@ pub struct Policy {
     pub rules: Parameters,
 }
 
+impl Policy {
+    /// How far this rule goes: its own mode, else the policy's. Nothing goes anywhere under a policy that is Off.
+    pub fn mode_of(&self, rule: &Rule) -> Mode {
+        if self.mode == Mode::Off { Mode::Off } else { self.rule_modes.of(rule).unwrap_or(self.mode) }
+    }
+
+    /// The furthest that any rule goes.
+    pub fn furthest_mode(&self) -> Mode {
+        if self.mode == Mode::Off {
+            Mode::Off
+        } else {
+            self.rule_modes.furthest().map_or(self.mode, |mode| mode.max(self.mode))
+        }
+    }
+}
+
 /// Durable directories. What is not given cannot be filled.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Storage {
     /// Of checkpoints.

@@ -15,6 +15,7 @@ use serde::Deserialize;
     Hash,
     serde::Serialize,
     Deserialize,
+    schemars::JsonSchema,
     strum::IntoStaticStr,
 )]
 pub enum Mode {

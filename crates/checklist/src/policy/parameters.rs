@@ -1,9 +1,10 @@
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{Bytes, Factor, Share, Span};
 
 /// Parameters of the rules, each under its rule's name.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields, default)]
 pub struct Parameters {
     /// JOB001.
@@ -25,7 +26,7 @@ pub struct Parameters {
 }
 
 /// Parameters of `implicit-operator-uids`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct OperatorUids {
     /// Whether new jobs get `pipeline.auto-generate-uids: false`, with which Flink refuses a job that has an
@@ -34,7 +35,7 @@ pub struct OperatorUids {
 }
 
 /// Parameters of `implicit-max-parallelism`.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MaxParallelism {
     /// The least value that is filled.
@@ -50,7 +51,7 @@ impl Default for MaxParallelism {
 }
 
 /// Parameters of `unsuitable-state-backend`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct StateBackendChoice {
     /// The backend of new jobs that choose none: `hashmap`, `rocksdb` or, from Flink 2.0 on, `forst`.
@@ -58,7 +59,7 @@ pub struct StateBackendChoice {
 }
 
 /// A state backend by its short name.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Backend {
     /// State on the heap.
@@ -70,8 +71,9 @@ pub enum Backend {
 }
 
 /// Parameters of `no-checkpoint-interval`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "AnyCheckpointInterval")]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", try_from = "AnyCheckpointInterval")]
+#[schemars(!try_from, default)]
 pub struct CheckpointInterval {
     /// Filled where a job has none.
     pub interval: Span,
@@ -126,7 +128,7 @@ impl TryFrom<AnyCheckpointInterval> for CheckpointInterval {
 
 /// Parameters of `no-restart-backoff`: delays of the exponential-delay restart strategy, in Flink's notation.
 /// The defaults are those of Flink 1.19 and newer (FLIP-364).
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct RestartBackoff {
     /// First wait.
@@ -154,7 +156,7 @@ impl Default for RestartBackoff {
 }
 
 /// Parameters of `managed-memory-too-small`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct ManagedMemory {
     /// The least managed memory for RocksDB in one slot.
@@ -168,7 +170,7 @@ impl Default for ManagedMemory {
 }
 
 /// Parameters of `no-metrics-reporter`.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct MetricsReporter {
     /// Port of the Prometheus reporter that is filled.
@@ -183,7 +185,7 @@ impl Default for MetricsReporter {
 }
 
 /// Parameters of `no-tls`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Tls {
     /// Whether jobs have to encrypt what goes over the network.

@@ -3,8 +3,10 @@ use std::num::NonZeroU16;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use super::schema::written_as_text;
 use super::window::opening;
 use super::{Opening, Span, Window};
 
@@ -12,7 +14,7 @@ use super::{Opening, Span, Window};
 const KEEPS_STATE: OperatorVersion = OperatorVersion { major: 1, minor: 15 };
 
 /// When and how many running jobs may restart in mode Apply.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one line of the policy, independent of the others")]
 pub struct Rollout {
@@ -148,6 +150,12 @@ impl fmt::Display for OperatorVersion {
     }
 }
 
+written_as_text!(OperatorVersion, "OperatorVersion", {
+    "type": "string",
+    "maxLength": 40,
+    "pattern": r"^[0-9]+\.[0-9]+(\.[0-9]+)?$",
+});
+
 /// An FKO that a platform accepts at its own risk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -157,6 +165,21 @@ pub enum AcceptedOperator {
     /// Whichever it is, where no version is given.
     Unknown,
 }
+
+impl fmt::Display for AcceptedOperator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => version.fmt(f),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+written_as_text!(AcceptedOperator, "AcceptedOperator", {
+    "type": "string",
+    "maxLength": 40,
+    "pattern": r"^(unknown|[0-9]+\.[0-9]+(\.[0-9]+)?)$",
+});
 
 impl TryFrom<String> for AcceptedOperator {
     type Error = OperatorVersionError;

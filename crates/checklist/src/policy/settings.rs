@@ -2,28 +2,35 @@ use std::fmt;
 
 use flink_conf::options::{Role, every_spelling, known, spelled};
 use flink_conf::{FlinkVersion, Key, ValueError};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize, Serializer};
 
 use super::Condition;
-use super::denied::why_denied;
+use super::denied::{why_denied, without_denied};
 use crate::leaving::NESTED_YAML;
 use crate::storage::{has_credentials, shown};
 use crate::{RULES, Rule, Writes};
 
 /// The options that a platform gives to every job that says nothing of them, in the order of the policy.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Vec<PlatformSetting>")]
+#[schemars(!try_from, extend("maxItems" = 100))]
 pub struct Settings(Vec<PlatformSetting>);
 
 /// One option of a platform.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(try_from = "AnySetting")]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", try_from = "AnySetting")]
+#[schemars(!try_from, transform = without_denied)]
 pub struct PlatformSetting {
     /// The option, in a spelling of any Flink.
+    #[serde(serialize_with = "as_text")]
+    #[schemars(with = "String", length(max = 200))]
     pub key: Key,
     /// Its value, as a configuration file has it.
+    #[schemars(length(min = 1, max = 4096))]
     pub value: String,
-    /// The jobs that it is for; all where there is none.
+    /// The jobs that it is for, in CEL; all where there is none.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub when: Option<Condition>,
 }
 
@@ -223,6 +230,10 @@ impl fmt::Display for PlatformSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}={}", self.key, flink_conf::masked(self.key.as_str(), &self.value))
     }
+}
+
+fn as_text<S: Serializer>(key: &Key, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(key)
 }
 
 /// The versions of Flink whose jobs do not start with two keys of which one begins with the other.

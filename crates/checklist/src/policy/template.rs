@@ -2,6 +2,8 @@ use std::fmt;
 
 use serde::Deserialize;
 
+use super::schema::written_as_text;
+
 /// Where the object's namespace and name and the platform's cluster name come in.
 const PLACEHOLDERS: &[&str] = &["cluster", "namespace", "name"];
 
@@ -85,6 +87,16 @@ impl fmt::Display for PathTemplate {
         f.write_str(&self.0)
     }
 }
+
+written_as_text!(PathTemplate, "PathTemplate", {
+    "type": "string",
+    "maxLength": 1024,
+    "pattern": r"^[A-Za-z0-9+.-]+://[^\s]+$",
+    "x-kubernetes-validations": [{
+        "rule": "self.contains('{namespace}') && self.contains('{name}')",
+        "message": "a directory that is the same for every job: it needs {namespace} and {name}",
+    }],
+});
 
 fn placeholders(text: &str) -> Result<Vec<&str>, TemplateError> {
     let mut names = Vec::new();

@@ -1,7 +1,9 @@
 use std::fmt;
 
 use flink_conf::{FlinkVersion, parse_duration_ms, parse_memory_bytes};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+
+use super::schema::{described, written_as_text};
 
 /// The strictest reader of durations: Flink before 2.1 refuses ISO-8601.
 const STRICTEST: FlinkVersion = FlinkVersion::new(1, 20);
@@ -50,6 +52,8 @@ impl fmt::Display for Span {
     }
 }
 
+written_as_text!(Span, "Span", { "type": "string", "maxLength": 40, "pattern": "^ *[0-9]*[1-9][0-9]* *[A-Za-zµ]+$" });
+
 /// An amount of memory as Flink writes it, such as `256 mb`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
@@ -88,8 +92,10 @@ impl fmt::Display for Bytes {
     }
 }
 
+written_as_text!(Bytes, "Bytes", { "type": "string", "maxLength": 40, "pattern": "^ *[0-9]+ *[A-Za-z]+$" });
+
 /// A number of at least 1 by which something grows.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Factor(pub(super) f64);
 
@@ -107,8 +113,10 @@ impl fmt::Display for Factor {
     }
 }
 
+described!(Factor, "Factor", { "type": "number", "minimum": 1 });
+
 /// A number from 0 to 1.
-#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "f64")]
 pub struct Share(pub(super) f64);
 
@@ -125,6 +133,8 @@ impl fmt::Display for Share {
         self.0.fmt(f)
     }
 }
+
+described!(Share, "Share", { "type": "number", "minimum": 0, "maximum": 1 });
 
 fn has_unit(text: &str) -> bool {
     text.ends_with(|c: char| c.is_ascii_alphabetic())

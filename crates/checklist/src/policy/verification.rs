@@ -1,12 +1,13 @@
 use std::num::NonZeroU16;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::Span;
 
 /// How a restart that we caused is watched.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Verification {
     /// How long a job may take to be stable, with a completed checkpoint; at least three times the timeout of its
@@ -33,7 +34,7 @@ impl Default for Verification {
 }
 
 /// When failures end all restarts.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields, default)]
 pub struct Breaker {
     /// So many jobs that have not come back from their restart end all restarts.

@@ -3,27 +3,33 @@ use std::fmt;
 use cronexpr::{Crontab, parse_crontab};
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use serde::Deserialize;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::{Deserialize, Serialize};
 
 use super::Span;
 use crate::storage::shown;
 
 /// When running jobs may restart: from each time of a schedule on, for so long.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "AnyWindow")]
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", try_from = "AnyWindow")]
 pub struct Window {
     schedule: String,
     duration: Span,
     time_zone: String,
+    #[serde(skip_serializing)]
     crontab: Crontab,
 }
 
-/// The same, which may never open.
-#[derive(Deserialize)]
+/// From each time of a schedule on, for so long; or a window that may never open.
+#[derive(Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct AnyWindow {
+    /// Minute, hour, day of month, month and day of week, such as `0 2 * * 1-5`.
+    #[schemars(length(max = 100), regex(pattern = r"^ *[^ ]+( +[^ ]+){4} *$"))]
     schedule: String,
+    /// How long it stays open.
     duration: Span,
+    /// Whose clock counts: a name of the IANA database, such as Europe/Berlin.
     time_zone: String,
 }
 
@@ -125,6 +131,16 @@ impl TryFrom<AnyWindow> for Window {
             return Err(WindowError::Never(shown(&schedule)));
         }
         Ok(window)
+    }
+}
+
+impl JsonSchema for Window {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Window".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        AnyWindow::json_schema(generator)
     }
 }
 

@@ -23,6 +23,7 @@ use tokio::time::Instant;
 use tracing::{debug, info};
 
 use crate::metrics::Metrics;
+use crate::namespaces::NamespaceMetadata;
 use crate::reconcile::gather::{Around, Gathered, gather, gather_in};
 use crate::rollout::halted;
 use certificate::Served;
@@ -73,7 +74,6 @@ pub struct OwnCertificate {
 pub(crate) struct Admission {
     pub(crate) client: Client,
     pub(crate) around: Around,
-    pub(crate) policy: Policy,
     pub(crate) metrics: Metrics,
     /// Namespaces that are watched; empty means all.
     pub(crate) watch_namespaces: Vec<String>,
@@ -116,8 +116,8 @@ impl Admission {
             return Ruling::as_sent(Outcome::Untouched);
         }
         let Some(gathered) = self.gathered(&arriving).await else { return Ruling::as_sent(Outcome::Unreadable) };
-        let is_halted = || halted(&self.around.jobs, &self.policy.breaker, now).is_some();
-        let ruling = judge(request, &arriving, &gathered, &self.policy, is_halted, now);
+        let is_halted = |policy: &Policy| halted(&self.around.jobs, &policy.breaker, now).is_some();
+        let ruling = judge(request, &arriving, &gathered, &self.around.policies, is_halted, now);
         let (kind, namespace, operation) = (kind.name(), request.namespace.as_str(), request.operation.as_str());
         let (outcome, changes) = (<&str>::from(ruling.outcome), ruling.patch.0.len());
         // What is only asked for is no decision.
@@ -146,8 +146,7 @@ impl Admission {
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let namespace = namespaces.get_metadata(arriving.deployment.namespace());
         let namespace = tokio::time::timeout(LOOKUP, namespace).await.ok()?.ok()?;
-        let annotations = namespace.metadata.annotations.unwrap_or_default();
-        Some(gather_in(&self.around, &arriving.deployment, annotations))
+        Some(gather_in(&self.around, &arriving.deployment, NamespaceMetadata::of(&namespace)))
     }
 }
 

@@ -5,7 +5,7 @@ mod notes;
 mod restarts;
 
 pub use emitter::{Emitter, EventSink, Said};
-pub(crate) use notes::{fitted, notice, notices};
+pub(crate) use notes::{EXPIRES_SOON, fitted, notice, notices};
 
 use k8s_openapi::api::core::v1::ObjectReference;
 
@@ -32,7 +32,11 @@ pub enum Reason {
     RolloutHalted,
     /// The job is left alone on request.
     OptedOut,
-    /// An annotation of ours cannot be read.
+    /// The job is no longer left alone soon.
+    OptOutExpiring,
+    /// The job is no longer left alone.
+    OptOutExpired,
+    /// An annotation of ours cannot be read, or does not count.
     InvalidAnnotation,
     /// The resource cannot be judged.
     InvalidResource,
@@ -111,8 +115,13 @@ impl Reason {
                  more. The note names them and says how to go on."
             }
             Self::OptedOut => "The job, or its namespace, is opted out by annotation.",
+            Self::OptOutExpiring => {
+                "An opt-out ends within a day: from then on what it left out is judged, and filled."
+            }
+            Self::OptOutExpired => "An opt-out has ended within the last day: what it left out is judged, and filled.",
             Self::InvalidAnnotation => {
-                "An annotation under flink-remedy.dev/ cannot be read. The whole job counts as opted out until it is corrected."
+                "An annotation under flink-remedy.dev/ cannot be read, and the whole job counts as opted out until it is corrected; or \
+                 it opts out of a rule that the policy makes mandatory, and does not count."
             }
             Self::InvalidResource => "The spec cannot be judged. The note says which part and why.",
         }
@@ -131,11 +140,13 @@ impl Reason {
             | Self::RemediationAdvised
             | Self::RemediationVerified
             | Self::RemediationUnverified
-            | Self::OptedOut => EventType::Normal,
+            | Self::OptedOut
+            | Self::OptOutExpired => EventType::Normal,
             Self::RemediationConflict
             | Self::RemediationFailed
             | Self::RemediationWithdrawn
             | Self::RolloutHalted
+            | Self::OptOutExpiring
             | Self::InvalidAnnotation
             | Self::InvalidResource => EventType::Warning,
         }

@@ -2,28 +2,25 @@
 
 use std::collections::BTreeMap;
 
-use checklist::{Disruption, Filled, Holdings, Obedience, OptOut, Plan, Timing, Verdict, annotations};
+use checklist::policy::Chosen;
+use checklist::{Disruption, Filled, Finding, Obedience, OptOut, Plan, Timing, Verdict, annotations};
 use flink_api::FlinkDeployment;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::restarts::{restarted, withdrawn};
 use super::{Notice, Reason};
-use crate::reconcile::verify::{NEWS, Standing};
+use crate::reconcile::Look;
+use crate::reconcile::verify::NEWS;
 
+/// How long before its end, and after it, an opt-out is told of.
+pub(crate) const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(24);
 /// Longest note that the API accepts, in bytes (events.k8s.io/v1).
 const LONGEST_NOTE: usize = 1024;
 pub(super) const HOW_TO_OPT_OUT: &str = "Opt out: annotate flink-remedy.dev/opt-out with the rule's code or \"true\".";
 
 /// Everything that is to be said of one job now.
-pub(crate) fn notices(
-    deployment: &FlinkDeployment,
-    plan: &Plan,
-    holdings: &Holdings,
-    obedience: &Obedience,
-    standing: Standing,
-    dry_run: bool,
-    now: Timestamp,
-) -> Vec<Notice> {
+pub(crate) fn notices(deployment: &FlinkDeployment, look: &Look, dry_run: bool, now: Timestamp) -> Vec<Notice> {
+    let Look { plan, holdings, obedience, chosen, .. } = look;
     let mut notices = Vec::new();
     notices.extend(obedience.problems.iter().map(|problem| {
         let note = format!("{problem}. The whole job counts as opted out until it is corrected.");
@@ -32,8 +29,12 @@ pub(crate) fn notices(
     if obedience.problems.is_empty() && obedience.opt_out == OptOut::All {
         notices.push(opted_out(deployment, plan));
     }
+    notices.extend(denied(obedience, chosen));
+    notices.extend(expiry(obedience, now));
     notices.extend(holdings.filled.as_ref().filter(|filled| is_news(filled, now)).map(remediated));
-    notices.extend(holdings.filled.as_ref().and_then(|filled| restarted(deployment, filled, standing, now)));
+    notices.extend(
+        holdings.filled.as_ref().and_then(|filled| restarted(deployment, filled, look.verification.standing, now)),
+    );
     notices.extend(pending(plan, dry_run));
     notices.extend(advised(plan, obedience));
     notices
@@ -56,6 +57,38 @@ fn opted_out(deployment: &FlinkDeployment, plan: &Plan) -> Notice {
         annotations::OPT_OUT
     );
     notice(Reason::OptedOut, note)
+}
+
+fn denied(obedience: &Obedience, chosen: &Chosen) -> Option<Notice> {
+    let codes: Vec<&str> = obedience.denied.iter().copied().collect();
+    let note = || {
+        format!(
+            "Annotation {} does not count for {}: policy {} makes it mandatory. It is judged, and filled where the mode allows, as on \
+             any other job; whoever keeps that policy can take it out of `mandatory`.",
+            annotations::OPT_OUT,
+            codes.join(", "),
+            chosen.policy.name
+        )
+    };
+    (!codes.is_empty()).then(|| notice(Reason::InvalidAnnotation, note()))
+}
+
+/// That an opt-out ends within a day, or has within one.
+fn expiry(obedience: &Obedience, now: Timestamp) -> Option<Notice> {
+    let (until, reason) = (annotations::OPT_OUT_UNTIL, annotations::OPT_OUT);
+    if let Some(ends) = obedience.expires.filter(|ends| ends.duration_since(now) <= EXPIRES_SOON) {
+        let note = format!(
+            "The opt-out ends at {ends}. From then on what it left out is judged, and filled where the mode allows. To keep it, set \
+             annotation {until} to a later time, with the reason."
+        );
+        return Some(notice(Reason::OptOutExpiring, note));
+    }
+    let ended = obedience.expired.filter(|ended| now.duration_since(*ended) <= EXPIRES_SOON)?;
+    let note = format!(
+        "The opt-out has ended at {ended}: what it left out is judged, and filled where the mode allows. Remove annotation {reason}, \
+         or set {until} to a later time, with the reason."
+    );
+    Some(notice(Reason::OptOutExpired, note))
 }
 
 /// The last change, told from the record on the object, so that a crash between change and Event loses nothing.
@@ -120,10 +153,15 @@ pub(super) fn by_rule<'a>(values: impl Iterator<Item = (&'a str, String)>) -> Ve
 }
 
 fn advised(plan: &Plan, obedience: &Obedience) -> Option<Notice> {
+    let is_told = |finding: &Finding| match finding.judgement.verdict {
+        Verdict::Advice => true,
+        Verdict::Gap => plan.only_told.contains(finding.rule.code),
+        Verdict::Pass | Verdict::NotApplicable | Verdict::Implicit => false,
+    };
     let findings = plan
         .findings
         .iter()
-        .filter(|finding| finding.judgement.verdict == Verdict::Advice && !obedience.is_opted_out(finding.rule))
+        .filter(|finding| is_told(finding) && !obedience.is_opted_out(finding.rule))
         .map(|finding| format!("{} {}: {}", finding.rule.code, finding.rule.name, finding.judgement.message));
     let refused = plan.refused.iter().map(|(code, why)| format!("{code}: {why}"));
     let all: Vec<String> = findings.chain(refused).collect();

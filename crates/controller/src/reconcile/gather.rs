@@ -1,6 +1,5 @@
 //! Reads everything that a look needs, once. All of it is cached.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use checklist::{Platform, SessionJobs};
@@ -11,15 +10,18 @@ use tokio::sync::watch;
 use crate::error::GatherError;
 use crate::jobs::Jobs;
 use crate::kinds::Kinds;
-use crate::namespaces::Namespaces;
+use crate::namespaces::{NamespaceMetadata, Namespaces};
 use crate::operator_config::Known;
+use crate::policies::KnownPolicies;
 
 /// The caches of what stands around jobs; clones share them.
 #[derive(Clone)]
 pub(crate) struct Around {
     /// FKO's layers as they are known.
     pub(crate) platform: watch::Receiver<Option<Known>>,
-    /// Annotations of namespaces.
+    /// What the platform wants.
+    pub(crate) policies: KnownPolicies,
+    /// What namespaces say.
     pub(crate) namespaces: Namespaces,
     /// Every job.
     pub(crate) jobs: Jobs,
@@ -31,7 +33,7 @@ pub(crate) struct Around {
 pub(crate) struct Gathered {
     pub(crate) platform: Arc<Platform>,
     pub(crate) layers_unreadable: Option<String>,
-    pub(crate) namespace_annotations: BTreeMap<String, String>,
+    pub(crate) namespace: NamespaceMetadata,
     /// Of a session job, its session cluster, if that is there.
     pub(crate) session_cluster: Option<Arc<FlinkDeployment>>,
     /// The session jobs that run on it.
@@ -40,17 +42,13 @@ pub(crate) struct Gathered {
 
 pub(crate) fn gather(around: &Around, deployment: &FlinkDeployment) -> Result<Gathered, GatherError> {
     let namespace = deployment.namespace();
-    let namespace_annotations =
-        around.namespaces.annotations(namespace).ok_or_else(|| GatherError::UnknownNamespace(namespace.to_owned()))?;
-    Ok(gather_in(around, deployment, namespace_annotations))
+    let metadata =
+        around.namespaces.metadata(namespace).ok_or_else(|| GatherError::UnknownNamespace(namespace.to_owned()))?;
+    Ok(gather_in(around, deployment, metadata))
 }
 
-/// The same where the namespace's annotations are known.
-pub(crate) fn gather_in(
-    around: &Around,
-    deployment: &FlinkDeployment,
-    namespace_annotations: BTreeMap<String, String>,
-) -> Gathered {
+/// The same where it is known what the namespace says.
+pub(crate) fn gather_in(around: &Around, deployment: &FlinkDeployment, metadata: NamespaceMetadata) -> Gathered {
     let namespace = deployment.namespace();
     let (platform, layers_unreadable) = match around.platform.borrow().clone() {
         Some(Ok(platform)) => (platform, None),
@@ -59,7 +57,7 @@ pub(crate) fn gather_in(
     };
     let session_cluster = deployment.session_cluster().and_then(|name| around.jobs.deployment(namespace, name));
     let session_jobs = session_jobs(around, deployment);
-    Gathered { platform, layers_unreadable, namespace_annotations, session_cluster, session_jobs }
+    Gathered { platform, layers_unreadable, namespace: metadata, session_cluster, session_jobs }
 }
 
 fn session_jobs(around: &Around, deployment: &FlinkDeployment) -> SessionJobs {

@@ -15,7 +15,10 @@ pub use backoff::Backoff;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use checklist::{HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Situation, Subject, SubjectError, Timing, plan};
+use checklist::policy::Chosen;
+use checklist::{
+    HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Policy, Situation, Subject, SubjectError, Timing, plan,
+};
 use flink_api::{FlinkDeployment, Kind};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
@@ -24,9 +27,10 @@ use kube::runtime::controller::Action;
 use tracing::{debug, info, warn};
 
 use crate::error::{Error, Retry};
-use crate::events::EventSink;
+use crate::events::{EXPIRES_SOON, EventSink};
 use crate::lease::Fence;
 use crate::metrics::Metrics;
+use crate::policies::Tally;
 use crate::report::{self, ReportSink};
 use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Waiting, Watchdog, before_restart};
 use apply::{Applied, apply};
@@ -52,8 +56,6 @@ pub struct Context {
     pub client: Client,
     /// Lets writes through only while we lead.
     pub fence: Fence,
-    /// What the platform wants.
-    pub policy: checklist::Policy,
     /// What stands around jobs, and they themselves.
     pub(crate) around: Around,
     /// So many restarts at a time.
@@ -72,6 +74,8 @@ pub struct Context {
     pub(crate) reports: ReportSink,
     /// When failed objects may be tried again.
     pub backoff: Arc<Backoff>,
+    /// Where each job stands, for the status of its policy.
+    pub(crate) tally: Tally,
     /// What is counted.
     pub metrics: Metrics,
     /// Decide and say, write nothing but Events and reports.
@@ -110,7 +114,8 @@ pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) 
         }
         Err(error) => {
             context.slot.leave(deployment.uid());
-            report::invalid(&context, &deployment, &error.to_string(), now);
+            let chosen = context.around.policies.choose(&deployment, &gathered.namespace.labels, None);
+            report::invalid(&context, &deployment, &chosen, &error.to_string(), now);
             context.metrics.reconciled(Outcome::InvalidResource.into());
             return Ok(Action::requeue(WHILE_HELD));
         }
@@ -134,6 +139,8 @@ fn is_new(deployment: &FlinkDeployment, now: Timestamp) -> bool {
 
 /// Everything that the pure stages know of one job.
 pub(crate) struct Look {
+    /// The policy that counts.
+    pub(crate) chosen: Chosen,
     pub(crate) holdings: Holdings,
     pub(crate) obedience: Obedience,
     pub(crate) plan: Plan,
@@ -146,6 +153,16 @@ pub(crate) struct Look {
 }
 
 impl Look {
+    /// What the platform wants of this job.
+    pub(crate) fn policy(&self) -> &Policy {
+        &self.chosen.policy.policy
+    }
+
+    /// The mode in force.
+    pub(crate) fn mode(&self) -> Mode {
+        self.obedience.mode(self.policy().mode)
+    }
+
     /// Since when the job waits for its restart, by what stands on the object, so that another replica comes to the same.
     fn waiting_since(&self, now: Timestamp) -> Timestamp {
         let announced = self.holdings.filled.as_ref().and_then(|filled| filled.announced_at(&self.plan.hash));
@@ -159,9 +176,11 @@ async fn look(
     gathered: &Gathered,
     now: Timestamp,
 ) -> Result<Look, SubjectError> {
-    let policy = &context.policy;
     let cluster = gathered.session_cluster.as_deref();
     let subject = Subject::of(deployment, cluster, &gathered.platform)?;
+    let labels = &gathered.namespace.labels;
+    let chosen = context.around.policies.choose(deployment, labels, Some(subject.version));
+    let policy = &chosen.policy.policy;
     let mut situation = Situation::of(deployment);
     if let Some(cluster) = cluster {
         situation = situation.on(cluster);
@@ -174,12 +193,14 @@ async fn look(
     let holdings = Holdings::of(deployment);
     let no_annotations = std::collections::BTreeMap::new();
     let annotations = deployment.metadata.annotations.as_ref().unwrap_or(&no_annotations);
-    let obedience = Obedience::read(annotations, &gathered.namespace_annotations, now);
-    let verification = verify(context, deployment, &subject, &situation, &holdings, now).await; // may ask the JobManager
+    let obedience =
+        Obedience::read(annotations, &gathered.namespace.annotations, now).without_leave_for(&policy.mandatory);
+    // May ask the JobManager.
+    let verification = verify(context, deployment, &subject, &situation, &holdings, &policy.verification, now).await;
     situation.evidence = verification.evidence();
     let plan = plan(&subject, &situation, &holdings, &obedience, policy);
     let (quiet_until, changed) = (situation.quiet_until, situation.changed);
-    Ok(Look { holdings, obedience, plan, quiet_until, verification, changed })
+    Ok(Look { chosen, holdings, obedience, plan, quiet_until, verification, changed })
 }
 
 /// Decides and writes. A restart first takes a slot of the cluster's, and is held when other jobs have them all.
@@ -189,7 +210,7 @@ async fn carry_out(
     mut look: Look,
     now: Timestamp,
 ) -> Result<(Look, Option<Applied>), Error> {
-    let is_off = look.obedience.mode(context.policy.mode) <= Mode::Advise;
+    let is_off = look.obedience.mode(look.policy().furthest_mode()) <= Mode::Advise;
     let is_left_alone = look.obedience.opt_out == OptOut::All || deployment.metadata.deletion_timestamp.is_some();
     if context.dry_run || is_off || is_left_alone {
         context.slot.leave(deployment.uid());
@@ -242,12 +263,12 @@ async fn slot<'a>(
     now: Timestamp,
 ) -> Result<SlotGuard<'a>, HoldReason> {
     let waiting = Waiting { uid: deployment.uid(), since: look.waiting_since(now) };
-    let take = || context.slot.take(&context.around.jobs, waiting, &context.policy, now);
+    let take = || context.slot.take(&context.around.jobs, waiting, look.policy(), now);
     let slot = take().await?;
     // A session cluster has none to take, and a transition of blue and green takes one by itself.
     let has_job = deployment.spec.as_result().is_ok_and(|spec| spec.job.is_some());
     let can_take = has_job && deployment.kind != Kind::BlueGreenDeployment;
-    if !(context.policy.rollout.savepoint_first && can_take) {
+    if !(look.policy().rollout.savepoint_first && can_take) {
         return Ok(slot);
     }
     // Others need not wait while we ask.
@@ -278,7 +299,11 @@ fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Durati
         (_, Outcome::Settled | Outcome::Waiting | Outcome::InvalidResource) => RESYNC,
     };
     let until = |time: Timestamp| Duration::try_from(time.duration_since(now)).ok();
-    let expiry = look.obedience.expires.and_then(until);
+    let expiry = look.obedience.expires.and_then(|ends| {
+        // It is told a while before.
+        let told = ends.checked_sub(EXPIRES_SOON).unwrap_or(ends);
+        until(if now < told { told } else { ends })
+    });
     let hold = match &look.plan.timing {
         Timing::Held(reason) => reason.until().and_then(until),
         Timing::Now | Timing::NextDeploy | Timing::Nothing => None,

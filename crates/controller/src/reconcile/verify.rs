@@ -66,6 +66,7 @@ pub(super) async fn verify(
     subject: &Subject,
     situation: &Situation,
     holdings: &Holdings,
+    policy: &checklist::policy::Verification,
     now: Timestamp,
 ) -> Verification {
     let uid = deployment.uid();
@@ -77,7 +78,6 @@ pub(super) async fn verify(
         context.watchdog.forget(uid);
         return Verification::OVER;
     };
-    let policy = &context.policy.verification;
     let due = at.checked_add(deadline(subject, policy)).unwrap_or(Timestamp::MAX);
     let (is_due, is_news) = (now >= due, now.duration_since(at) < NEWS);
     let is_up = watched.stable && watched.trouble.is_none();

@@ -1,11 +1,12 @@
 //! A look -> what the job's report says. Pure: the same look gives the same report.
 
+use checklist::policy::Chosen;
 use checklist::{
     HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Situation, Target, Timing, Verdict, annotations, find,
 };
 use flink_api::{
     FilledValueReport, FindingReport, FindingsReport, FlinkDeployment, HistoryEntry, HoldReport, OptOutReport,
-    PendingReport, QuarantineReport, ReportContent, Standing,
+    PendingReport, PolicyReport, QuarantineReport, ReportContent, Standing,
 };
 use jiff::Timestamp;
 
@@ -36,6 +37,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) restart: verify::Standing,
     /// What the last report says of the past.
     pub(crate) before: Option<&'a Remembered>,
+    /// The policy that counts.
+    pub(crate) chosen: &'a Chosen,
 }
 
 /// What the job's report says after this look.
@@ -45,6 +48,7 @@ pub(crate) fn content(seen: Seen<'_>) -> ReportContent {
     let history = history::after(holdings, &situation, seen.restart, seen.before);
     let mut content = ReportContent {
         mode: seen.mode.to_string(),
+        policy: policy(seen.chosen, obedience),
         findings: findings(plan, obedience),
         filled: filled(holdings, &history, seen.before),
         pending: pending(plan),
@@ -203,6 +207,15 @@ fn hold(plan: &Plan, quiet_until: Option<Timestamp>) -> Option<HoldReport> {
     Some(HoldReport { reason: reason.label().to_owned(), message: bounded(reason.to_string()), next_retry })
 }
 
+fn policy(chosen: &Chosen, obedience: &Obedience) -> PolicyReport {
+    PolicyReport {
+        name: chosen.policy.name.clone(),
+        decided_by: chosen.decided_by.to_owned(),
+        problem: chosen.policy.problem.clone().map(bounded),
+        denied_opt_outs: obedience.denied.iter().map(|code| (*code).to_owned()).collect(),
+    }
+}
+
 fn opt_out(deployment: &FlinkDeployment, obedience: &Obedience) -> Option<OptOutReport> {
     let rules = match &obedience.opt_out {
         OptOut::None => return None,
@@ -235,6 +248,7 @@ fn bounded(text: String) -> String {
 
 #[cfg(test)]
 mod tests {
+    use checklist::policy::Policies;
     use checklist::{Platform, Policy, Subject, plan};
     use serde_json::{Value, json};
 
@@ -277,6 +291,7 @@ mod tests {
             refused: None,
             restart: verify::Standing::Nothing,
             before: None,
+            chosen: &Policies::default().built_in(),
         })
     }
 

@@ -12,8 +12,9 @@ pub(crate) use follow::follow;
 pub(crate) use known::Reports;
 pub(crate) use writer::{ReportSink, ReportWriter};
 
-use checklist::{HoldReason, Mode, Timing, annotations};
-use flink_api::{FlinkDeployment, GROUP, VERSION};
+use checklist::policy::{Breaker, Chosen, NamedPolicy};
+use checklist::{HoldReason, Mode, Policy, Timing, annotations};
+use flink_api::{FlinkDeployment, GROUP, Standing, VERSION};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use tokio::time::Instant;
@@ -53,21 +54,13 @@ pub(crate) fn report(
     if deployment.metadata.deletion_timestamp.is_some() {
         return Outcome::Settled;
     }
-    let said = match look.obedience.mode(context.policy.mode) {
+    let said = match look.mode() {
         Mode::Off => Vec::new(),
-        Mode::Advise | Mode::NextDeploy | Mode::Apply => notices(
-            deployment,
-            &look.plan,
-            &look.holdings,
-            &look.obedience,
-            look.verification.standing,
-            context.dry_run,
-            now,
-        ),
+        Mode::Advise | Mode::NextDeploy | Mode::Apply => notices(deployment, look, context.dry_run, now),
     };
     let is_held = matches!(look.plan.timing, Timing::Held(HoldReason::RolloutHalted(_)));
     if is_held || look.holdings.quarantine.is_some() || *context.halted.borrow() {
-        halted(context, now);
+        halted(context, &look.policy().breaker, now);
     }
     let silent = said.is_empty();
     for notice in said {
@@ -83,8 +76,8 @@ pub(crate) fn report(
 }
 
 /// Says, on our own Deployment, that no job restarts any more, if that is so.
-fn halted(context: &Context, now: Timestamp) {
-    let halted = rollout::halted(&context.around.jobs, &context.policy.breaker, now);
+fn halted(context: &Context, breaker: &Breaker, now: Timestamp) {
+    let halted = rollout::halted(&context.around.jobs, breaker, now);
     // The jobs that wait for the end of it are looked at again when a person has ended it.
     context.halted.send_if_modified(|was| std::mem::replace(was, halted.is_some()) != halted.is_some());
     let Some(halted) = halted else { return };
@@ -138,15 +131,8 @@ fn tell(
     refused: Option<(&'static str, &str)>,
     now: Timestamp,
 ) -> bool {
-    if !is_reported(context, deployment) {
-        return true;
-    }
-    let mode = look.obedience.mode(context.policy.mode);
+    let mode = look.mode();
     let before = last_report(context, deployment);
-    // Whoever wants silence is not told of it anew.
-    if mode == Mode::Off && before.is_none() {
-        return true;
-    }
     let told = content::content(content::Seen {
         deployment,
         plan: &look.plan,
@@ -158,12 +144,16 @@ fn tell(
         refused,
         restart: look.verification.standing,
         before: before.as_ref(),
+        chosen: &look.chosen,
     });
-    context.reports.tell(deployment, told, now)
+    context.tally.stands(deployment.uid(), &look.chosen.policy.name, told.standing);
+    // Whoever wants silence is not told of it anew.
+    let is_silent = mode == Mode::Off && before.is_none();
+    is_silent || !is_reported(context, deployment, look.policy()) || context.reports.tell(deployment, told, now)
 }
 
-fn is_reported(context: &Context, deployment: &FlinkDeployment) -> bool {
-    context.policy.mode != Mode::Off
+fn is_reported(context: &Context, deployment: &FlinkDeployment, policy: &Policy) -> bool {
+    policy.mode != Mode::Off
         && deployment.metadata.deletion_timestamp.is_none()
         && context.reports.reports().are_on(deployment.namespace())
 }
@@ -174,12 +164,14 @@ fn last_report(context: &Context, deployment: &FlinkDeployment) -> Option<histor
 }
 
 /// Says that a resource cannot be judged.
-pub(crate) fn invalid(context: &Context, deployment: &FlinkDeployment, why: &str, now: Timestamp) {
+pub(crate) fn invalid(context: &Context, deployment: &FlinkDeployment, chosen: &Chosen, why: &str, now: Timestamp) {
     context.metrics.forget(deployment.uid());
-    if context.policy.mode == Mode::Off {
+    let NamedPolicy { name, policy, .. } = chosen.policy.as_ref();
+    context.tally.stands(deployment.uid(), name, Standing::Invalid);
+    if policy.mode == Mode::Off {
         return;
     }
-    if is_reported(context, deployment) {
+    if is_reported(context, deployment, policy) {
         let told = content::invalid(why, last_report(context, deployment).as_ref());
         context.reports.tell(deployment, told, now);
     }

@@ -17,6 +17,7 @@ use crate::jobs::Jobs;
 use crate::kinds::Kinds;
 use crate::lease::Elector;
 use crate::operator_config::Known;
+use crate::policies::{KnownPolicies, StatusWriter};
 use crate::reconcile::{Context, error_policy, reconcile};
 use crate::report::{ReportWriter, Reports};
 use crate::watch::{Queue, enqueue};
@@ -27,6 +28,7 @@ const GRACE: Duration = Duration::from_secs(20);
 
 /// What has to be there before the first decision.
 pub(super) struct Caches {
+    pub(super) policies: KnownPolicies,
     pub(super) jobs: Vec<Cache>,
     pub(super) kinds: Kinds,
     pub(super) namespaces: Store<PartialObjectMeta<Namespace>>,
@@ -45,6 +47,7 @@ impl Caches {
             }
         }
         let _ = self.namespaces.wait_until_ready().await;
+        self.policies.known().await;
         let _ = self.platform.clone().wait_for(Option::is_some).await;
         self.reports.looked_for().await;
         info!(jobs = self.jobs.iter().map(|cache| cache.store.len()).sum::<usize>(), "caches are filled");
@@ -57,6 +60,7 @@ pub(super) struct Loops {
     pub(super) queues: Vec<Queue>,
     pub(super) emitter: Emitter,
     pub(super) writer: ReportWriter,
+    pub(super) status_writer: Option<StatusWriter>,
     pub(super) concurrency: u16,
     pub(super) stop: watch::Receiver<bool>,
 }
@@ -108,9 +112,10 @@ async fn finish(elector: &mut Elector, work: &mut Parts) {
 impl Loops {
     fn start(self, caches: Caches) -> Parts {
         let mut work = Parts::new();
-        let Self { context, queues, emitter, writer, concurrency, stop } = self;
+        let Self { context, queues, emitter, writer, status_writer, concurrency, stop } = self;
         let platform = caches.platform;
         let halted = look_again_on_change(context.halted.subscribe(), context.around.jobs.clone(), queues.clone());
+        let policies = look_again_on_change(caches.policies.changes(), context.around.jobs.clone(), queues.clone());
         let platform = look_again_on_change(platform, context.around.jobs.clone(), queues);
         let mut stopped = stop.clone();
         work.spawn(async move {
@@ -119,6 +124,7 @@ impl Loops {
                 biased;
                 _ = stopped.wait_for(|stop| *stop) => Ok(()),
                 () = platform => Err(RunError::Ended("the watch of the Flink operator's configuration")),
+                () = policies => Err(RunError::Ended("the watch of RemediationPolicies")),
                 () = halted => Err(RunError::Ended("the watch of the breaker")),
             }
         });
@@ -128,6 +134,9 @@ impl Loops {
         drop(context);
         work.spawn(emitter.run().map(Ok));
         work.spawn(writer.run().map(Ok));
+        if let Some(status_writer) = status_writer {
+            work.spawn(status_writer.run().map(Ok));
+        }
         work
     }
 }

@@ -18,6 +18,8 @@ pub struct ReportContent {
     /// The mode in force for this job: what the policy allows, or the milder one that an annotation asks for.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub mode: String,
+    /// The policy that counts for this job.
+    pub policy: PolicyReport,
     /// What the rules of the checklist find.
     pub findings: FindingsReport,
     /// The values in the job's spec that flink-remedy filled and still owns.
@@ -38,6 +40,24 @@ pub struct ReportContent {
     /// The last ten changes, the newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
+}
+
+/// The policy that counts for a job.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct PolicyReport {
+    /// The policy's name; `built-in` where none selects the job.
+    pub name: String,
+    /// The field that made it the one of all that select the job, such as selector.jobs, or metadata.name among equals.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub decided_by: String,
+    /// Why the policy cannot be read, so that nothing is written to this job.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// The codes of rules whose opt-out does not count, since the policy makes them mandatory.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub denied_opt_outs: Vec<String>,
 }
 
 /// Where a job stands.

@@ -14,8 +14,8 @@ use serde_json::Value;
 
 use super::{OWN_GROUP, OWN_VERSION, REPORT_KIND, REPORT_PLURAL, RemediationReport, ReportContent};
 
-/// A time as the API server checks it.
-pub(super) struct DateTime;
+/// The schema of a time as the API server checks it.
+pub struct DateTime;
 
 impl JsonSchema for DateTime {
     fn schema_name() -> Cow<'static, str> {
@@ -114,8 +114,22 @@ fn version() -> CustomResourceDefinitionVersion {
     }
 }
 
-/// The content's schema, derived from its type, in the structural form that the API server asks for.
+/// The content's schema. Its defaults would be written into every report.
 fn schema() -> JSONSchemaProps {
+    structural_schema::<ReportContent>(Defaults::LeftOut)
+}
+
+/// What becomes of the defaults that a type has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Defaults {
+    /// The API server does not know them.
+    LeftOut,
+    /// It writes those of single values into each object whose part around them is there.
+    OfValues,
+}
+
+/// The schema of a type in the structural form that the API server asks for.
+pub fn structural_schema<T: JsonSchema>(defaults: Defaults) -> JSONSchemaProps {
     let settings = SchemaSettings::openapi3().with(|settings| {
         settings.inline_subschemas = true;
         settings.meta_schema = None;
@@ -124,8 +138,8 @@ fn schema() -> JSONSchemaProps {
         .with_transform(RecursiveTransform(with_words))
         .with_transform(StructuralSchemaRewriter)
         .with_transform(OptionalEnum)
-        .with_transform(RecursiveTransform(plain));
-    let schema = settings.into_generator().into_root_schema_for::<ReportContent>();
+        .with_transform(RecursiveTransform(move |schema: &mut Schema| plain(schema, defaults)));
+    let schema = settings.into_generator().into_root_schema_for::<T>();
     serde_json::from_value(schema.to_value()).unwrap_or_default()
 }
 
@@ -143,11 +157,19 @@ fn with_words(schema: &mut Schema) {
     schema.insert("description".to_owned(), Value::from(description.trim()));
 }
 
-/// Without what Rust knows and Kubernetes does not ask for. A default would be written into every report.
-fn plain(schema: &mut Schema) {
-    schema.remove("default");
+/// Without what Rust knows and Kubernetes does not ask for.
+fn plain(schema: &mut Schema, defaults: Defaults) {
     schema.remove("title");
-    if schema.get("format").and_then(Value::as_str) == Some("uint32") {
+    let is_value = !matches!(schema.get("type").and_then(Value::as_str), Some("object" | "array") | None);
+    let is_null = schema.get("default").is_some_and(Value::is_null);
+    if defaults == Defaults::LeftOut || !is_value || is_null {
+        schema.remove("default");
+    }
+    // Unknown fields are dropped, or refused by a client that asks for that.
+    if schema.get("additionalProperties") == Some(&Value::Bool(false)) {
+        schema.remove("additionalProperties");
+    }
+    if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
         schema.remove("format");
     }
 }

@@ -10,10 +10,10 @@ mod crd;
 
 pub use content::{
     Cost, FilledValueReport, FindingReport, FindingsReport, HistoryEntry, HoldReport, OptOutReport, OutcomeReport,
-    PendingReport, QuarantineReport, ReportContent, Standing,
+    PendingReport, PolicyReport, QuarantineReport, ReportContent, Standing,
 };
 #[cfg(feature = "kube")]
-pub use crd::remediation_report_crd;
+pub use crd::{DateTime, Defaults, remediation_report_crd, structural_schema};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};

@@ -2,20 +2,20 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
-use checklist::policy::OperatorVersion;
-use checklist::{Mode, Neighbours, Platform, Policy};
+use checklist::policy::{OperatorVersion, Policies};
+use checklist::{Mode, Neighbours, Platform};
 use clap::Args;
 use controller::operator_config::{STOCK_SOURCE, Source};
 use flink_api::Kind;
 use jiff::Timestamp;
 
-use super::judge::{Judge, Judged, Moment};
+use super::judge::{Judge, Judged, Moment, Namespace};
 use super::platform::{OperatorConfig, OperatorConfigError};
 use super::report::Job;
 use crate::cluster::{self, ClusterError, Selection};
 use crate::harmless;
 use crate::input::{Input, InputError, Node, Object};
-use crate::policy_file::{PolicyFileError, policy_of};
+use crate::policy_file::{PolicyFileError, policies_of};
 
 /// What is judged, and upon what: `check` and `diff` understand the same.
 #[derive(Args, Clone, Debug)]
@@ -27,7 +27,8 @@ pub(crate) struct InputArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
 
-    /// What the platform wants: storage templates and the parameters of the rules (a `RemediationPolicy`)
+    /// What the platform wants, as documents of kind `RemediationPolicy`; unset, with --cluster those of the cluster, else
+    /// the built-in policy
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     policy: Option<PathBuf>,
 
@@ -73,7 +74,7 @@ pub(crate) struct Inputs {
     input: Input,
     platform: Platform,
     neighbours: Neighbours,
-    policy: Policy,
+    policies: Policies,
     /// Why FKO's configuration could not be read from the cluster.
     layers_unreadable: Option<String>,
     /// Whether the input holds every session job of its session clusters.
@@ -126,7 +127,8 @@ impl InputArgs {
     }
 
     fn inputs(&self, stdin: &mut impl Read, err: &mut impl Write) -> Result<Inputs, InputsError> {
-        let policy = Policy { mode: self.mode, ..policy_of(self.policy.as_deref(), self.operator_version)? };
+        let policies = policies_of(self.policy.as_deref(), self.operator_version)?;
+        let of_mode = |policies: Policies| policies.map(|policy| policy.mode = self.mode);
         // The command's one look at the clock: opt-outs end.
         let now = Timestamp::now();
         if !self.cluster.cluster {
@@ -139,7 +141,7 @@ impl InputArgs {
                 input,
                 platform,
                 neighbours,
-                policy,
+                policies: of_mode(policies),
                 layers_unreadable,
                 knows_session_jobs: true,
                 now,
@@ -163,7 +165,11 @@ impl InputArgs {
         };
         let input = Input::of_cluster(found.objects, found.context);
         let (neighbours, knows_session_jobs) = (found.neighbours, found.knows_session_jobs);
-        Ok(Inputs { input, platform, neighbours, policy, layers_unreadable, knows_session_jobs, now })
+        let policies = of_mode(match found.policies {
+            Some(named) if self.policy.is_none() => Policies::new(named, policies.built_in().policy.policy.clone()),
+            Some(_) | None => policies,
+        });
+        Ok(Inputs { input, platform, neighbours, policies, layers_unreadable, knows_session_jobs, now })
     }
 }
 
@@ -179,12 +185,14 @@ impl Inputs {
     }
 
     fn judge_at(&self, moment: Moment) -> Checked<'_> {
-        let mut namespaces: BTreeMap<&str, &BTreeMap<String, String>> = BTreeMap::new();
+        let mut namespaces: BTreeMap<&str, Namespace> = BTreeMap::new();
         let mut deployments = BTreeMap::new();
         let mut session_jobs: BTreeMap<(&str, &str), BTreeSet<String>> = BTreeMap::new();
         for object in self.input.context.iter().chain(&self.input.objects) {
             match object {
-                Object::Namespace { name, annotations } => drop(namespaces.insert(name, annotations)),
+                Object::Namespace { name, annotations, labels } => {
+                    namespaces.insert(name, Namespace { annotations, labels });
+                }
                 Object::Job { object, .. } if object.kind == Kind::Deployment => {
                     deployments.insert((object.namespace(), object.name()), &**object);
                 }
@@ -199,7 +207,7 @@ impl Inputs {
         let judge = Judge {
             platform: &self.platform,
             neighbours: &self.neighbours,
-            policy: &self.policy,
+            policies: &self.policies,
             namespaces: &namespaces,
             deployments: &deployments,
             session_jobs: self.knows_session_jobs.then_some(&session_jobs),

@@ -1,7 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
+use checklist::policy::{Candidate, Policies};
 use checklist::{
-    HoldReason, Holdings, Mode, Neighbours, Obedience, OptOut, Plan, Platform, Policy, SessionJobs, Situation, Subject,
+    HoldReason, Holdings, Labels, Mode, Neighbours, Obedience, OptOut, Plan, Platform, SessionJobs, Situation, Subject,
     SubjectError, Verdict, annotations, plan,
 };
 use flink_api::{FlinkDeployment, Kind};
@@ -17,10 +18,10 @@ pub(super) struct Judge<'a> {
     pub(super) platform: &'a Platform,
     /// What a cluster shows around jobs.
     pub(super) neighbours: &'a Neighbours,
-    /// The mode and the rules' parameters.
-    pub(super) policy: &'a Policy,
-    /// The annotations of the namespaces that the input holds.
-    pub(super) namespaces: &'a BTreeMap<&'a str, &'a BTreeMap<String, String>>,
+    /// What the platform wants.
+    pub(super) policies: &'a Policies,
+    /// The namespaces that the input holds.
+    pub(super) namespaces: &'a BTreeMap<&'a str, Namespace<'a>>,
     /// The deployments that the input holds by namespace and name: session jobs run on them.
     pub(super) deployments: &'a BTreeMap<(&'a str, &'a str), &'a FlinkDeployment>,
     /// The session jobs of each session cluster, by namespace and name; `None` where not all are known.
@@ -31,6 +32,13 @@ pub(super) struct Judge<'a> {
     pub(super) layers_unreadable: Option<&'a str>,
     /// When opt-outs are compared with.
     pub(super) now: Timestamp,
+}
+
+/// What a namespace says of the jobs in it.
+#[derive(Clone, Copy)]
+pub(super) struct Namespace<'a> {
+    pub(super) annotations: &'a BTreeMap<String, String>,
+    pub(super) labels: &'a Labels,
 }
 
 /// When a plan is made for.
@@ -88,14 +96,25 @@ impl Judge<'_> {
         };
         let empty = BTreeMap::new();
         let own = object.metadata.annotations.as_ref().unwrap_or(&empty);
-        let of_namespace = self.namespaces.get(namespace).copied().unwrap_or(&empty);
-        let obedience = Obedience::read(own, of_namespace, self.now);
+        let Namespace { annotations: of_namespace, labels: namespace_labels } =
+            self.namespaces.get(namespace).copied().unwrap_or(Namespace { annotations: &empty, labels: &empty });
+        let labels = object.metadata.labels.as_ref().unwrap_or(&empty);
+        let chosen =
+            self.policies.choose(&Candidate { kind, labels, namespace_labels, version: Some(subject.version) });
+        let policy = &chosen.policy.policy;
+        let obedience = Obedience::read(own, of_namespace, self.now).without_leave_for(&policy.mandatory);
         for problem in &obedience.problems {
             judged.warnings.push(format!("{place}: {} {full_name}: {problem}", kind.name()));
         }
+        judged.warnings.extend(obedience.denied.iter().map(|code| {
+            let (kind, policy) = (kind.name(), &chosen.policy.name);
+            format!(
+                "{place}: {kind} {full_name}: no opt-out of {code} counts, since policy {policy} makes it mandatory"
+            )
+        }));
         subject.surroundings = self.neighbours.of(&subject);
         situation.layers_unreadable = self.layers_unreadable.map(str::to_owned);
-        let plan = plan(&subject, &situation, &holdings, &obedience, self.policy);
+        let plan = plan(&subject, &situation, &holdings, &obedience, policy);
         judged.jobs.push(report::Job {
             kind: kind.name(),
             spec: kind.spec(),
@@ -110,7 +129,7 @@ impl Judge<'_> {
                 leaving: plan.leaving.clone(),
                 timing: timing(&plan),
                 effect: Effect::of(&plan),
-                reason: self.reason(&plan, &obedience, &situation),
+                reason: reason(&plan, obedience.mode(policy.mode), &obedience, &situation),
             },
         });
     }
@@ -130,28 +149,27 @@ impl Judge<'_> {
         }
         Ok(Read { subject, situation, holdings: Holdings::of(object) })
     }
+}
 
-    /// Why the plan has its timing.
-    fn reason(&self, plan: &Plan, obedience: &Obedience, situation: &Situation) -> String {
-        let mode = obedience.mode(self.policy.mode);
-        let mut reasons = vec![match &plan.timing {
-            checklist::Timing::Now => why_now(plan, situation).to_owned(),
-            checklist::Timing::NextDeploy if has_gap(plan) => HoldReason::NextDeploy.to_string(),
-            checklist::Timing::NextDeploy => {
-                "right by default already, so it is not worth a restart; it is written down at the next deployment"
-                    .to_owned()
-            }
-            checklist::Timing::Held(reason) => reason.to_string(),
-            checklist::Timing::Nothing => why_nothing(plan, obedience, mode).to_owned(),
-        }];
-        if !plan.leaving.is_empty() {
-            let leaving: Vec<String> = plan.leaving.iter().map(ToString::to_string).collect();
-            reasons.push(format!("{} leaves again, because the owner sets the option now", leaving.join(", ")));
+/// Why the plan has its timing.
+fn reason(plan: &Plan, mode: Mode, obedience: &Obedience, situation: &Situation) -> String {
+    let mut reasons = vec![match &plan.timing {
+        checklist::Timing::Now => why_now(plan, situation).to_owned(),
+        checklist::Timing::NextDeploy if has_gap(plan) => HoldReason::NextDeploy.to_string(),
+        checklist::Timing::NextDeploy => {
+            "right by default already, so it is not worth a restart; it is written down at the next deployment"
+                .to_owned()
         }
-        reasons.extend(obedience.problems.iter().map(ToString::to_string));
-        reasons.extend(plan.refused.iter().map(|(code, why)| format!("{code} is not filled: {why}")));
-        reasons.join("; ")
+        checklist::Timing::Held(reason) => reason.to_string(),
+        checklist::Timing::Nothing => why_nothing(plan, obedience, mode).to_owned(),
+    }];
+    if !plan.leaving.is_empty() {
+        let leaving: Vec<String> = plan.leaving.iter().map(ToString::to_string).collect();
+        reasons.push(format!("{} leaves again, because the owner sets the option now", leaving.join(", ")));
     }
+    reasons.extend(obedience.problems.iter().map(ToString::to_string));
+    reasons.extend(plan.refused.iter().map(|(code, why)| format!("{code} is not filled: {why}")));
+    reasons.join("; ")
 }
 
 /// Where below the spec of an object that has not the shape of its kind to look, and what is wrong there.

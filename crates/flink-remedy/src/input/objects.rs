@@ -21,12 +21,14 @@ pub(crate) enum Object {
         /// The object as rules judge it, its namespace never empty.
         object: Box<FlinkDeployment>,
     },
-    /// A Namespace, for its annotations.
+    /// A Namespace, for what it says of the jobs in it.
     Namespace {
         /// Its name.
         name: String,
         /// Its annotations.
         annotations: BTreeMap<String, String>,
+        /// Its labels.
+        labels: BTreeMap<String, String>,
     },
 }
 
@@ -141,7 +143,7 @@ fn without_nulls(mut object: Value) -> Value {
 fn namespace(node: &Node) -> Option<Object> {
     let metadata = node.get("metadata")?;
     let name = metadata.text("name")?.to_owned();
-    let annotations = match metadata.get("annotations").map(|annotations| &annotations.content) {
+    let texts = |map: &str| match metadata.get(map).map(|map| &map.content) {
         Some(Content::Map(entries)) => entries
             .iter()
             .filter_map(|(key, node)| match &node.content {
@@ -151,7 +153,7 @@ fn namespace(node: &Node) -> Option<Object> {
             .collect(),
         _ => BTreeMap::new(),
     };
-    Some(Object::Namespace { name, annotations })
+    Some(Object::Namespace { name, annotations: texts("annotations"), labels: texts("labels") })
 }
 
 #[cfg(test)]

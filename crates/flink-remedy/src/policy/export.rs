@@ -77,7 +77,7 @@ pub(super) fn export(args: &ExportArgs, out: &mut impl Write, err: &mut impl Wri
 }
 
 fn exported(args: &ExportArgs) -> Result<String, Error> {
-    let policy = policy_of(args.policy.as_deref(), None)?;
+    let policy = policy_of(args.policy.as_deref())?;
     let config = args.operator_config.as_deref().map(OperatorConfig::of);
     let is_stock = config.is_none();
     let platform = config.map_or_else(|| Ok(Platform::stock()), |config| config.load())?;

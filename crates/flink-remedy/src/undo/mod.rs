@@ -1,6 +1,7 @@
 //! `flink-remedy undo`: takes out of one job what was filled, or gives up its ownership.
 
 mod change;
+mod policy;
 mod tell;
 
 use std::io::{self, Read, Write};
@@ -21,7 +22,7 @@ use serde_json::Value;
 use crate::check::{OperatorConfig, OperatorConfigError};
 use crate::client::{ClientError, connect};
 use crate::cluster::{as_value, platform, said};
-use crate::policy_file::{PolicyFileError, policy_of};
+use crate::policy_file::{PolicyFileError, policies_of};
 use crate::{BAD_INPUT, FINDINGS, harmless};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -52,7 +53,8 @@ pub(crate) struct UndoArgs {
     #[arg(short, long)]
     yes: bool,
 
-    /// The policy, for the restarts that it allows (rollout) and the Flink operator's version
+    /// The policies, for the restarts that they allow (rollout) and the Flink operator's version; unset, those of the
+    /// cluster
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     policy: Option<PathBuf>,
 
@@ -79,6 +81,8 @@ enum UndoError {
     OperatorConfig(#[from] OperatorConfigError),
     #[error("the process cannot be set up: {0}")]
     Setup(#[from] io::Error),
+    #[error("{0}: whether the job may restart is theirs to say; give what counts with --policy")]
+    Policies(String),
     #[error("FlinkDeployment {0} does not exist; -n names another namespace")]
     NoJob(String),
     #[error("FlinkDeployment {job} cannot be read: {why}")]
@@ -199,7 +203,7 @@ fn propose(args: &UndoArgs, found: &Found, reason: &str) -> Result<Proposal, Und
 }
 
 async fn find(args: &UndoArgs) -> Result<Found, UndoError> {
-    let policy = policy_of(args.policy.as_deref(), args.operator_version)?;
+    let policies = policies_of(args.policy.as_deref(), args.operator_version)?;
     let client = connect(None).await?;
     let namespace = args.namespace.clone().unwrap_or_else(|| client.default_namespace().to_owned());
     let job = format!("{namespace}/{}", args.name);
@@ -217,6 +221,12 @@ async fn find(args: &UndoArgs) -> Result<Found, UndoError> {
     } else {
         platform(&client, &source.parse::<Source>()?).await
     };
+    let policies = if args.policy.is_some() {
+        policies
+    } else {
+        policy::of_cluster(&client, &policies).await.map_err(UndoError::Policies)?
+    };
+    let policy = policy::chosen(&client, &read, &policies).await;
     Ok(Found { client, live, job: read, platform, policy })
 }
 

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use checklist::annotations::{FILLED, OPT_OUT, QUARANTINED};
+use checklist::policy::Chosen;
 use checklist::{
     Arrival, Filled, Finding, Holdings, Mode, Obedience, OptOut, Plan, Policy, Situation, SpecChange, Subject, Target,
     Timing, URGENT, Verdict, cut, plan,
@@ -13,6 +14,7 @@ use json_patch::Patch;
 use serde_json::{Value, json};
 
 use crate::admission::wire::Request;
+use crate::policies::KnownPolicies;
 use crate::reconcile::decide::{Intent, decide};
 use crate::reconcile::gather::Gathered;
 
@@ -107,8 +109,8 @@ pub(crate) fn judge(
     request: &Request,
     arriving: &Arriving,
     gathered: &Gathered,
-    policy: &Policy,
-    is_halted: impl FnOnce() -> bool,
+    policies: &KnownPolicies,
+    is_halted: impl FnOnce(&Policy) -> bool,
     now: Timestamp,
 ) -> Ruling {
     let deployment = &arriving.deployment;
@@ -118,7 +120,10 @@ pub(crate) fn judge(
     };
     let no_annotations = BTreeMap::new();
     let annotations = deployment.metadata.annotations.as_ref().unwrap_or(&no_annotations);
-    let obedience = Obedience::read(annotations, &gathered.namespace_annotations, now);
+    let chosen = policies.choose(deployment, &gathered.namespace.labels, Some(subject.version));
+    let policy = &chosen.policy.policy;
+    let obedience =
+        Obedience::read(annotations, &gathered.namespace.annotations, now).without_leave_for(&policy.mandatory);
     // A record that is not its own is written anew with whatever is written.
     let holdings = Holdings { foreign_record: false, ..Holdings::of(deployment) };
     let mut situation = Situation::of(deployment);
@@ -133,8 +138,9 @@ pub(crate) fn judge(
             OwnersChange::Nothing => return Ruling::as_sent(Outcome::Untouched),
             OwnersChange::TakenBack(riding) => taken_back = Some(riding),
             OwnersChange::Restarts { redeploys } => {
-                let wants_fills = obedience.mode(policy.mode) > Mode::Advise && obedience.opt_out != OptOut::All;
-                let may_add = !redeploys && wants_fills && situation.is_settled() && !is_halted();
+                let wants_fills =
+                    obedience.mode(policy.furthest_mode()) > Mode::Advise && obedience.opt_out != OptOut::All;
+                let may_add = !redeploys && wants_fills && situation.is_settled() && !is_halted(policy);
                 situation.arrival = Some(if may_add { Arrival::Restarts } else { Arrival::Corrects });
             }
         }
@@ -154,6 +160,7 @@ pub(crate) fn judge(
     }
     let mut warnings = Vec::new();
     if is_new_spec && obedience.mode(policy.mode) > Mode::Off {
+        warnings.extend(denied(&chosen, &obedience));
         warnings.extend(put_back(&plan, &holdings));
         warnings.extend(advice(&plan.findings, &obedience));
         warnings.truncate(MOST_WARNINGS);
@@ -256,6 +263,15 @@ fn advice(findings: &[Finding], obedience: &Obedience) -> impl Iterator<Item = S
         })
     };
     URGENT.iter().copied().flat_map(of_code).map(warning)
+}
+
+/// That an opt-out does not count.
+fn denied(chosen: &Chosen, obedience: &Obedience) -> Option<String> {
+    let codes: Vec<&str> = obedience.denied.iter().copied().collect();
+    let text = || {
+        format!("{OPT_OUT} does not count for {}: policy {} makes it mandatory", codes.join(", "), chosen.policy.name)
+    };
+    (!codes.is_empty()).then(|| cut(text(), LONGEST_WARNING))
 }
 
 /// That somebody has taken out what was filled, and it is filled again.

@@ -4,6 +4,7 @@ use std::path::Path;
 use checklist::Platform;
 
 use super::*;
+use crate::namespaces::NamespaceMetadata;
 
 const INCREMENTAL: &str = "execution.checkpointing.incremental";
 const MADE: &str = "2026-01-02T03:04:05Z";
@@ -54,7 +55,7 @@ fn gathered() -> Gathered {
     Gathered {
         platform: std::sync::Arc::new(Platform::stock()),
         layers_unreadable: None,
-        namespace_annotations: BTreeMap::new(),
+        namespace: NamespaceMetadata::default(),
         session_cluster: None,
         session_jobs: checklist::SessionJobs::Unknown,
     }
@@ -62,7 +63,7 @@ fn gathered() -> Gathered {
 
 fn ruled(request: &Request, is_halted: bool) -> Ruling {
     let arriving = Arriving::read(request, request.kind().unwrap(), now()).unwrap();
-    judge(request, &arriving, &gathered(), &Policy::default(), || is_halted, now())
+    judge(request, &arriving, &gathered(), &KnownPolicies::default(), |_| is_halted, now())
 }
 
 /// How it is judged, and what is stored.

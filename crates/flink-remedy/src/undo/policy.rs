@@ -1,0 +1,31 @@
+//! Which policy counts for the job.
+
+use checklist::policy::{Candidate, Policies};
+use checklist::{Labels, Platform, Policy, Subject};
+use flink_api::FlinkDeployment;
+use k8s_openapi::api::core::v1::Namespace;
+use kube::{Api, Client};
+
+use crate::cluster::policies;
+
+/// The cluster's policies, else what counts without any. The version of the Flink operator that the command gives wins.
+pub(super) async fn of_cluster(client: &Client, given: &Policies) -> Result<Policies, String> {
+    let built_in = given.built_in().policy.policy.clone();
+    let version = built_in.rollout.operator_version;
+    let named = policies(client).await?.unwrap_or_default();
+    let policies = Policies::new(named, built_in);
+    Ok(policies.map(|policy| policy.rollout.operator_version = version.or(policy.rollout.operator_version)))
+}
+
+/// What the platform wants of this job. Its namespace may not be ours to read: then it counts as one without labels.
+pub(super) async fn chosen(client: &Client, job: &FlinkDeployment, policies: &Policies) -> Policy {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let namespace_labels = match namespaces.get_metadata(job.namespace()).await {
+        Ok(namespace) => namespace.metadata.labels.unwrap_or_default(),
+        Err(_) => Labels::new(),
+    };
+    let labels = job.metadata.labels.clone().unwrap_or_default();
+    let version = Subject::new(job, &Platform::default()).ok().map(|subject| subject.version);
+    let candidate = Candidate { kind: job.kind, labels: &labels, namespace_labels: &namespace_labels, version };
+    policies.choose(&candidate).policy.policy.clone()
+}

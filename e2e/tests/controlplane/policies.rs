@@ -1,0 +1,301 @@
+//! The platform's policies: which of them counts, what becomes of jobs when they change, and what the API server refuses.
+
+use e2e::{Operator, apply, await_condition};
+use k8s_openapi::api::core::v1::Namespace;
+use k8s_openapi::jiff::{SignedDuration, Timestamp};
+use kube::Api;
+use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patch, PatchParams};
+use serde_json::{Value, json};
+
+use crate::fko::Fko;
+use crate::owner::OPT_OUT;
+use crate::support::{PATIENCE, Scene, annotated, job, record};
+
+const PORT: &str = "metrics.reporter.prom.port";
+const INCREMENTAL: &str = "state.backend.incremental";
+
+pub(crate) fn kind() -> ApiResource {
+    ApiResource::from_gvk_with_plural(
+        &GroupVersionKind::gvk("flink-remedy.dev", "v1alpha1", "RemediationPolicy"),
+        "remediationpolicies",
+    )
+}
+
+impl Scene {
+    /// A policy's name in the cluster, which all tests share.
+    fn policy_name(&self, name: &str) -> String {
+        format!("{}-{name}", self.namespace)
+    }
+
+    /// A policy for jobs of this namespace, created or replaced.
+    async fn policy(&self, name: &str, mut spec: Value) -> String {
+        let name = self.policy_name(name);
+        spec["selector"]["namespaces"]["matchLabels"]["kubernetes.io/metadata.name"] = json!(self.namespace);
+        apply(&self.admin, policy(&name, &spec)).await;
+        name
+    }
+
+    async fn start_under_policies(&self) -> Operator {
+        let operator = Operator::start(&self.options(&[]).await.policies_of_cluster());
+        operator.wait_ready().await;
+        operator
+    }
+
+    async fn without_policy(&self, name: &str) {
+        let api: Api<DynamicObject> = Api::all_with(self.admin.clone(), &kind());
+        api.delete(&self.policy_name(name), &DeleteParams::default()).await.expect("the policy is there");
+    }
+
+    /// Waits until the operator has the change of a policy, by the line that it logs.
+    async fn in_force(&self, operator: &Operator, name: &str, mode: &str) {
+        let line = format!("policy in force policy=\"{}\" mode={mode}", self.policy_name(name));
+        await_condition(&line, PATIENCE, async || {
+            let log = operator.logs();
+            if log.contains(&line) { Ok(()) } else { Err(log) }
+        })
+        .await;
+    }
+}
+
+fn policy(name: &str, spec: &Value) -> Value {
+    json!({ "apiVersion": "flink-remedy.dev/v1alpha1", "kind": "RemediationPolicy", "metadata": { "name": name },
+        "spec": spec })
+}
+
+fn labelled(mut job: Value, key: &str, value: &str) -> Value {
+    job["metadata"]["labels"][key] = json!(value);
+    job
+}
+
+fn port(number: u16) -> Value {
+    json!({ "no-metrics-reporter": { "port": number } })
+}
+
+#[tokio::test]
+async fn the_most_specific_policy_counts_and_the_report_names_it_and_the_field() {
+    let scene = Scene::new("specific").await;
+    let of_namespace = scene.policy("namespace", json!({ "mode": "Advise" })).await;
+    let gold = json!({ "jobs": { "matchLabels": { "tier": "gold" } } });
+    let of_job = scene.policy("job", json!({ "selector": gold, "rules": port(9250) })).await;
+    scene.policy("job-too", json!({ "selector": gold, "rules": port(9251) })).await;
+    let newer = json!({ "flinkVersions": { "min": "v1_19" } });
+    let of_version = scene.policy("version", json!({ "selector": newer, "rules": port(9252) })).await;
+    let of_kind = scene.policy("kind", json!({ "selector": { "kinds": ["FlinkSessionJob"] }, "mode": "Off" })).await;
+    scene.create(job("plain")).await;
+    scene.create(labelled(job("gold"), "tier", "gold")).await;
+    let mut new = job("new");
+    new["spec"]["flinkVersion"] = json!("v1_19");
+    scene.create(new).await;
+    let _operator = scene.start_under_policies().await;
+
+    let chosen = async |name: &str| {
+        let report = scene.report(name, |report| !report["policy"].is_null()).await;
+        (report["policy"]["name"].clone(), report["policy"]["decidedBy"].clone())
+    };
+    assert_eq!(chosen("plain").await, (json!(of_namespace), json!("selector.namespaces")));
+    assert!(record(&scene.job("plain").await).is_null());
+    // Of equals the first by name.
+    assert_eq!(chosen("gold").await, (json!(of_job), json!("metadata.name")));
+    let filled = scene.filled("gold").await;
+    assert_eq!(filled.data["spec"]["flinkConfiguration"][PORT], "9250");
+    assert_eq!(chosen("new").await, (json!(of_version), json!("selector.flinkVersions")));
+    assert_eq!(scene.filled("new").await.data["spec"]["flinkConfiguration"][PORT], "9252");
+    assert!(!of_kind.is_empty());
+}
+
+#[tokio::test]
+async fn labels_of_job_and_namespace_that_change_choose_another_policy() {
+    let scene = Scene::new("relabel").await;
+    let wanted =
+        json!({ "namespaces": { "matchLabels": { "team": "shop" } }, "jobs": { "matchLabels": { "tier": "gold" } } });
+    scene.policy("none", json!({ "mode": "Advise" })).await;
+    scene.policy("fill", json!({ "selector": wanted, "mode": "NextDeploy" })).await;
+    scene.create(job("j")).await;
+    let operator = scene.start_under_policies().await;
+    scene.report("j", |report| report["hold"]["reason"] == "Advise").await;
+    let namespaces: Api<Namespace> = Api::all(scene.admin.clone());
+    let team = Patch::Merge(json!({ "metadata": { "labels": { "team": "shop" } } }));
+    namespaces.patch(&scene.namespace, &PatchParams::default(), &team).await.expect("a label");
+    scene.look_again(&operator, 1).await;
+    assert!(record(&scene.job("j").await).is_null());
+    scene.merge("j", json!({ "metadata": { "labels": { "tier": "gold" } } })).await;
+    scene.filled("j").await;
+    // And the other way round.
+    scene.create(labelled(job("k"), "tier", "gold")).await;
+    scene.filled("k").await;
+    let no_team = Patch::Merge(json!({ "metadata": { "labels": { "team": null } } }));
+    namespaces.patch(&scene.namespace, &PatchParams::default(), &no_team).await.expect("a label");
+    scene.report("k", |report| report["policy"]["name"] == scene.policy_name("none")).await;
+}
+
+#[tokio::test]
+async fn a_policy_that_changes_restarts_one_job_after_the_other_and_its_deletion_takes_nothing_back() {
+    let scene = Scene::new("changes").await;
+    let rollout = json!({ "operatorVersion": "1.15", "quietPeriod": "1 ms" });
+    scene.policy("p", json!({ "mode": "Advise", "rollout": rollout })).await;
+    let names = ["a", "b", "c"];
+    for name in names {
+        scene.create_stable(Fko::V1_15, job(name)).await;
+    }
+    let operator = scene.start_under_policies().await;
+    scene.look_again(&operator, 3).await;
+    assert!(scene.patches().is_empty(), "{:#?}", scene.patches());
+    scene.policy("p", json!({ "mode": "Apply", "rollout": rollout })).await;
+    for number in 1..=3 {
+        await_condition(&format!("restart {number}"), PATIENCE, async || {
+            if scene.patches().len() == number { Ok(()) } else { Err(scene.said().await) }
+        })
+        .await;
+        // Nobody else goes on before this one is back.
+        scene.look_again(&operator, 3).await;
+        assert_eq!(scene.patches().len(), number, "{:#?}", scene.patches());
+        scene.now_stable(Fko::V1_15, &scene.patches()[number - 1].name).await;
+    }
+    scene.without_policy("p").await;
+    scene.report("a", |report| report["policy"]["name"] == "built-in").await;
+    scene.settle(&operator, 3).await;
+    assert_eq!(scene.patches().len(), 3, "{:#?}", scene.patches());
+    for name in names {
+        assert_eq!(scene.job(name).await.data["spec"]["flinkConfiguration"][INCREMENTAL], "true", "{name}");
+    }
+}
+
+#[tokio::test]
+async fn an_edited_template_touches_no_job_that_has_its_directory() {
+    let scene = Scene::new("template").await;
+    let spec = |root: &str| {
+        json!({ "mode": "Apply", "storage": { "checkpoints": format!("{root}/{{cluster}}/{{namespace}}/{{name}}") },
+            "cluster": "eu", "settings": [{ "key": "rest.flamegraph.enabled", "value": root.ends_with("old").to_string() }],
+            "rollout": { "operatorVersion": "1.15", "quietPeriod": "1 ms" } })
+    };
+    scene.policy("p", spec("s3://old")).await;
+    let mut without = job("j");
+    without["spec"]["flinkConfiguration"].as_object_mut().unwrap().remove("state.checkpoints.dir");
+    scene.create(without.clone()).await;
+    let operator = scene.start_under_policies().await;
+    let filled = scene.filled("j").await;
+    let directory = |job: &DynamicObject| job.data["spec"]["flinkConfiguration"]["state.checkpoints.dir"].clone();
+    assert_eq!(directory(&filled), format!("s3://old/eu/{}/j", scene.namespace));
+    scene.now_stable(Fko::V1_15, "j").await;
+    let before = scene.patches().len();
+    scene.policy("p", spec("s3://new")).await;
+    scene.in_force(&operator, "p", "Apply").await;
+    // A job that comes later gets what the policy says by then.
+    without["metadata"]["name"] = json!("later");
+    scene.create(without).await;
+    assert_eq!(directory(&scene.filled("later").await), format!("s3://new/eu/{}/later", scene.namespace));
+    scene.settle(&operator, 2).await;
+    let patches = scene.patches();
+    assert_eq!(patches.iter().filter(|patch| patch.name == "j").count(), before, "{patches:#?}");
+    let stored = scene.job("j").await;
+    assert_eq!((directory(&stored), stored.metadata.generation), (directory(&filled), filled.metadata.generation));
+}
+
+#[tokio::test]
+async fn the_api_server_refuses_what_is_no_policy_in_words() {
+    let scene = Scene::new("refused").await;
+    for (spec, expected) in [
+        ("mode: apply", "spec.mode: Unsupported value: \"apply\": supported values: \"Off\", \"Advise\""),
+        ("mod: Apply", "unknown field \"spec.mod\""),
+        ("mode: Off", "spec.mode: Invalid value: \"boolean\""),
+        (
+            "rollout: {maxConcurrent: 0}",
+            "spec.rollout.maxConcurrent: Invalid value: 0: spec.rollout.maxConcurrent in body should be greater than or equal to 1",
+        ),
+        ("rollout: {quietPeriod: soon}", "spec.rollout.quietPeriod: Invalid value: \"soon\""),
+        (
+            "rollout: {windows: [{schedule: '0 2 * *', duration: 2 h, timeZone: UTC}]}",
+            "spec.rollout.windows[0].schedule: Invalid value",
+        ),
+        (
+            "storage: {checkpoints: 's3://acme/all'}",
+            "a directory that is the same for every job: it needs {namespace} and {name}",
+        ),
+        ("storage: {savepoints: '/data/{namespace}/{name}'}", "spec.storage.savepoints: Invalid value"),
+        ("settings: [{key: env.java.opts, value: x}]", "no platform sets this for all its jobs"),
+        ("settings: [{key: a.b}]", "spec.settings[0].value: Required value"),
+        ("ruleModes: {CKP009: 'Off'}", "a rule by its code or name, as `flink-remedy rules` lists them"),
+        ("mandatory: [everything]", "spec.mandatory[0]: Unsupported value: \"everything\""),
+        ("selector: {flinkVersions: {min: '1.18'}}", "spec.selector.flinkVersions.min: Invalid value: \"1.18\""),
+        ("selector: {kinds: [Deployment]}", "spec.selector.kinds[0]: Unsupported value: \"Deployment\""),
+        ("rules: {no-restart-backoff: {jitter: 2}}", "spec.rules.no-restart-backoff.jitter: Invalid value: 2"),
+    ] {
+        let name = scene.policy_name("bad");
+        let yaml = format!(
+            "apiVersion: flink-remedy.dev/v1alpha1\nkind: RemediationPolicy\nmetadata: {{name: {name}}}\nspec: {{{spec}}}\n"
+        );
+        let applied = scene.plane.run_kubectl(&["apply", "-f", "-"], &yaml).await;
+        assert!(!applied.status.success(), "{spec} was taken");
+        assert!(applied.stderr.contains(expected), "{spec}: {}", applied.stderr);
+    }
+    // What is taken has the defaults of single values written out, within what is there.
+    scene.policy("good", json!({ "rollout": { "perHour": 2 } })).await;
+    let api: Api<DynamicObject> = Api::all_with(scene.admin.clone(), &kind());
+    let stored = api.get(&scene.policy_name("good")).await.unwrap();
+    assert_eq!(stored.data["spec"]["mode"], "NextDeploy");
+    let rollout = &stored.data["spec"]["rollout"];
+    assert_eq!(
+        (&rollout["perHour"], &rollout["maxConcurrent"], &rollout["quietPeriod"]),
+        (&json!(2), &json!(1), &json!("10 min"))
+    );
+    assert!(stored.data["spec"]["breaker"].is_null());
+}
+
+#[tokio::test]
+async fn under_a_policy_that_only_the_operator_finds_broken_nothing_is_written() {
+    let scene = Scene::new("broken").await;
+    let broken = json!({ "key": "execution.checkpointing.timeout", "value": "soon" });
+    scene.policy("wide", json!({ "mode": "Apply" })).await;
+    let selector = json!({ "kinds": ["FlinkDeployment"] });
+    scene.policy("p", json!({ "mode": "Apply", "selector": selector, "settings": [broken] })).await;
+    scene.create(job("j")).await;
+    let operator = scene.start_under_policies().await;
+    let report = scene.report("j", |report| !report["policy"]["problem"].is_null()).await;
+    assert_eq!(report["policy"]["name"], scene.policy_name("p"));
+    assert!(
+        report["policy"]["problem"]
+            .as_str()
+            .unwrap()
+            .contains("the setting execution.checkpointing.timeout is refused")
+    );
+    scene.note("j", "RemediationAdvised", "the mode is Advise").await;
+    assert!(
+        scene.patches().is_empty() && operator.logs().contains("no policy, so that nothing is written to its jobs")
+    );
+    scene.policy("p", json!({ "mode": "Apply", "selector": selector })).await;
+    scene.filled("j").await;
+    let healed = scene.report("j", |report| report["policy"]["problem"].is_null()).await;
+    assert_eq!(healed["standing"], "Remediated");
+}
+
+#[tokio::test]
+async fn a_mandatory_rule_is_filled_in_spite_of_an_opt_out_and_the_job_is_told() {
+    let scene = Scene::new("mandatory").await;
+    let name = scene.policy("p", json!({ "mandatory": ["CKP003"] })).await;
+    scene.create(annotated(job("j"), OPT_OUT, "true")).await;
+    let _operator = scene.start_under_policies().await;
+    let filled = scene.filled("j").await;
+    let options = &filled.data["spec"]["flinkConfiguration"];
+    assert!(options[INCREMENTAL] == "true" && options[PORT].is_null(), "{options}");
+    let note = scene.note("j", "InvalidAnnotation", "does not count for CKP003").await;
+    assert!(note.contains(&format!("policy {name} makes it mandatory")), "{note}");
+    let report = scene.report("j", |report| !report["policy"]["deniedOptOuts"].is_null()).await;
+    assert_eq!(report["policy"]["deniedOptOuts"], json!(["CKP003"]));
+}
+
+#[tokio::test]
+async fn an_opt_out_that_ends_is_told_before_and_after_and_then_no_longer_obeyed() {
+    let scene = Scene::new("expires").await;
+    let until = Timestamp::now() + SignedDuration::from_secs(6);
+    let opted_out = annotated(job("j"), OPT_OUT, "true");
+    scene.create(annotated(opted_out, "flink-remedy.dev/opt-out-until", &until.to_string())).await;
+    scene.policy("p", json!({})).await;
+    let _operator = scene.start_under_policies().await;
+    let note = scene.note("j", "OptOutExpiring", "The opt-out ends at ").await;
+    assert!(note.contains(&until.to_string()) && record(&scene.job("j").await).is_null(), "{note}");
+    let filled = scene.filled("j").await;
+    let at: Timestamp = record(&filled)["at"].as_str().unwrap().parse().unwrap();
+    // The record has seconds.
+    assert!(at.as_second() >= until.as_second(), "{at} {until}");
+    scene.note("j", "OptOutExpired", "The opt-out has ended at ").await;
+}
