@@ -8,6 +8,7 @@ use flink_conf::options::{CHECKPOINT_INTERVAL, CHECKPOINT_RETENTION, RESTORE_PAT
 use flink_conf::{EffectiveConf, FlattenError, FlinkVersion, Key, Lookup, VersionError, flatten, spelled_twice};
 use serde_json::Value;
 
+use crate::Labels;
 use crate::policy::{PathTemplate, TemplateError};
 use crate::{Fill, Platform, PlatformLogFile, Policy, Surroundings, Target};
 
@@ -34,6 +35,8 @@ pub struct Subject {
     pub namespace: String,
     /// Its name.
     pub name: String,
+    /// The labels of its resource.
+    pub labels: Labels,
     /// The Flink that the job declares.
     pub version: FlinkVersion,
     /// The job; `None` on a session cluster.
@@ -161,6 +164,7 @@ impl Subject {
             kind: if spec.job.is_some() { Kind::Application } else { Kind::SessionCluster },
             namespace: deployment.namespace().to_owned(),
             name: deployment.name().to_owned(),
+            labels: deployment.metadata.labels.clone().unwrap_or_default(),
             version,
             deployed,
             starts_empty: !deployed && !restores(spec.job.as_ref(), &conf, version),
@@ -203,6 +207,7 @@ impl Subject {
             kind: Kind::SessionJob,
             namespace: session_job.namespace().to_owned(),
             name: session_job.name().to_owned(),
+            labels: session_job.metadata.labels.clone().unwrap_or_default(),
             deployed,
             starts_empty: !deployed && !restores(Some(&job), &conf, version),
             job: Some(job),
@@ -219,7 +224,7 @@ impl Subject {
     /// # Errors
     /// The template needs something that the policy does not give.
     pub fn directory(&self, template: &PathTemplate, policy: &Policy) -> Result<String, TemplateError> {
-        template.path(policy.cluster.as_deref(), &self.namespace, &self.name)
+        template.path(policy.cluster.as_deref(), &self.namespace, &self.name, &self.labels)
     }
 
     /// How FKO would replace the job; `None` on a session cluster.

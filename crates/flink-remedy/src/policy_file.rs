@@ -1,4 +1,4 @@
-//! `--policy FILE`: what the platform wants, as documents of the kind `RemediationPolicy`.
+//! Files that say what the platform wants, as documents of the kind `RemediationPolicy`.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use controller::operator_config::plain_words;
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyFileError {
     /// The system does not let us read it.
-    #[error("--policy {path}: cannot be read: {source}; give a file of kind RemediationPolicy")]
+    #[error("policy file {path}: cannot be read: {source}; give a file of kind RemediationPolicy")]
     Unreadable {
         /// Where.
         path: String,
@@ -18,7 +18,7 @@ pub enum PolicyFileError {
         source: std::io::Error,
     },
     /// It says something that is no policy.
-    #[error("--policy {path}: {problem}; nothing runs upon half a policy")]
+    #[error("policy file {path}: {problem}; nothing runs upon half a policy")]
     Invalid {
         /// Where.
         path: String,
@@ -26,7 +26,7 @@ pub enum PolicyFileError {
         problem: String,
     },
     /// It holds several where one is meant.
-    #[error("--policy {path}: it has {number} policies; give a file with the one that is meant")]
+    #[error("policy file {path}: it has {number} policies; give a file with the one that is meant")]
     Several {
         /// Where.
         path: String,

@@ -205,6 +205,7 @@ fn say(args: &RunArgs, policies: &Policies) {
     for NamedPolicy { name, policy, .. } in policies.iter() {
         let mode = policy.furthest_mode();
         info!(policy = name, %mode, "policy in force");
+        policy.warnings().iter().for_each(|warning| warn!(policy = name, "{warning}"));
         if mode == Mode::Apply && !policy.rollout.accepts_operator() {
             let why = HoldReason::OperatorVersion(policy.rollout.operator());
             warn!(policy = name, "mode Apply restarts nothing: {why}");

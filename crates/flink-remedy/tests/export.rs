@@ -154,7 +154,7 @@ fn what_cannot_be_exported_is_bad_input() {
     let off = directory.file("off.yaml", &format!("{POLICY}  mode: Advise\n"));
     for (args, told) in [
         (vec!["--policy", off.as_str()], "the mode of the policy is Advise, which fills nothing"),
-        (vec!["--policy", "nowhere.yaml"], "--policy nowhere.yaml: cannot be read"),
+        (vec!["--policy", "nowhere.yaml"], "policy file nowhere.yaml: cannot be read"),
         (vec!["--operator-config", "nowhere"], "--operator-config: nowhere: no such file"),
     ] {
         for form in ["mutating-admission-policy", "fko-defaults"] {

@@ -299,3 +299,75 @@ async fn an_opt_out_that_ends_is_told_before_and_after_and_then_no_longer_obeyed
     assert!(at.as_second() >= until.as_second(), "{at} {until}");
     scene.note("j", "OptOutExpired", "The opt-out has ended at ").await;
 }
+
+/// Runs `flink-remedy policy preview` with the token of the manifests' service account.
+async fn preview(scene: &Scene, args: &[&str]) -> std::process::Output {
+    let kubeconfig = scene.options(&[]).await.kubeconfig;
+    let mut command = std::process::Command::new(e2e::binary());
+    command.args(["policy", "preview", "-n", &scene.namespace]).args(args).env("KUBECONFIG", kubeconfig);
+    let ran = tokio::task::spawn_blocking(move || command.output());
+    ran.await.expect("a run").expect("flink-remedy runs")
+}
+
+#[tokio::test]
+async fn a_preview_counts_what_a_policy_would_change_and_writes_nothing() {
+    let scene = Scene::new("trial").await;
+    let name = scene.policy("p", json!({ "mode": "Advise", "ruleModes": { "MET001": "Off" } })).await;
+    scene.create(job("new")).await;
+    scene.create_stable(Fko::V1_15, job("stateful")).await;
+    scene.create_stable(Fko::V1_15, crate::support::with_mode(job("stateless"), "stateless")).await;
+    scene.create_stable(Fko::V1_15, annotated(job("out"), OPT_OUT, "true")).await;
+    let mut session = job("session");
+    session["spec"].as_object_mut().unwrap().remove("job");
+    scene.create_stable(Fko::V1_15, session).await;
+
+    let rollout = json!({ "operatorVersion": "1.15", "quietPeriod": "1 ms", "sessions": true });
+    let spec = json!({ "mode": "Apply", "rollout": rollout, "rules": { "no-tls": { "required": true } },
+        "selector": { "namespaces": { "matchLabels": { "kubernetes.io/metadata.name": scene.namespace } } } });
+    let folder = tempfile::tempdir().unwrap();
+    let new = folder.path().join("new.yaml");
+    std::fs::write(&new, policy(&name, &spec).to_string()).unwrap();
+    let new = new.to_str().unwrap();
+    let ran = preview(&scene, &[new, "-o", "json"]).await;
+    let told: Value = serde_json::from_slice(&ran.stdout).unwrap_or_else(|_| panic!("{ran:?}"));
+    let counts = &told["namespaces"][0];
+    for (count, expected) in [
+        ("jobs", 5),
+        ("otherPolicy", 0),
+        ("filled", 1),
+        ("statefulRestarts", 1),
+        ("statelessRestarts", 0),
+        ("sessionRestarts", 1),
+        ("held", 1),
+    ] {
+        assert_eq!(counts[count], expected, "{count}: {told:#}");
+    }
+    let changes = told["changes"].as_array().unwrap();
+    let violations = |name: &str| {
+        let change = changes.iter().find(|change| change["name"] == name).unwrap();
+        change["newViolations"].clone()
+    };
+    assert_eq!(violations("stateless"), json!(["MET001", "SEC002"]), "{told:#}");
+    assert_eq!(violations("new"), json!(["MET001", "SEC002"]), "{told:#}");
+    assert!(changes.iter().all(|change| change["name"] != "out" || change["action"].is_null()), "{told:#}");
+    let table = String::from_utf8(preview(&scene, &[new]).await.stdout).unwrap();
+    assert!(table.contains(" of 5 jobs would differ"), "{table}");
+    assert!(table.contains("/stateful: restarts once with its state; newly in violation of MET001, SEC002"), "{table}");
+    // The same policy changes nothing, and one by another name chooses itself.
+    std::fs::write(
+        folder.path().join("same.yaml"),
+        policy(
+            &name,
+            &json!({ "mode": "Advise", "ruleModes": { "MET001": "Off" },
+        "selector": { "namespaces": { "matchLabels": { "kubernetes.io/metadata.name": scene.namespace } } } }),
+        )
+        .to_string(),
+    )
+    .unwrap();
+    let same = preview(&scene, &[folder.path().join("same.yaml").to_str().unwrap(), "-o", "json"]).await;
+    let same: Value = serde_json::from_slice(&same.stdout).unwrap();
+    assert_eq!(same["changes"], json!([]), "{same:#}");
+    assert!(scene.writes().is_empty(), "{:#?}", scene.writes());
+    let broken = preview(&scene, &["/no/such/file"]).await;
+    assert_eq!(broken.status.code(), Some(2));
+}

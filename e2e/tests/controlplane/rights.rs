@@ -294,3 +294,19 @@ async fn without_a_server_it_says_where_it_looked_and_is_not_ready() {
     assert_eq!(operator.get("/ready").await.expect("an answer").0, 503);
     assert_eq!(operator.terminate().await.code(), Some(0), "{}", operator.logs());
 }
+
+#[tokio::test]
+async fn without_list_of_policies_in_some_namespaces_it_goes_on_under_the_built_in_one_and_says_so() {
+    let scene = Scene::new("nopolicies").await;
+    scene.create(job("j")).await;
+    let options = options_without(&scene, "remediationpolicies", &["list", "watch"], &NO_LAYERS).await;
+    let operator = Operator::start(&options.policies_of_cluster());
+    scene.filled("j").await;
+    let report = scene.report("j", |report| !report["policy"].is_null()).await;
+    assert_eq!(report["policy"]["name"], "built-in");
+    logged(
+        &operator,
+        &["may not list and watch remediationpolicies.flink-remedy.dev", "grant the verbs list and watch"],
+    )
+    .await;
+}

@@ -11,6 +11,7 @@ mod rule_modes;
 mod schema;
 mod selector;
 mod settings;
+mod storage;
 mod template;
 mod value;
 mod verification;
@@ -29,7 +30,8 @@ pub use rollout::{AcceptedOperator, OperatorVersion, OperatorVersionError, Rollo
 pub use rule_modes::{Mandatory, RuleCode, RuleCodeError, RuleModes};
 pub use selector::{Candidate, Selector, VersionRange};
 pub use settings::{PlatformSetting, SettingError, Settings};
-pub use template::{PathTemplate, TemplateError};
+pub use storage::Storage;
+pub use template::{AllowedPrefix, PathTemplate, TemplateError};
 pub use value::{Bytes, Factor, Share, Span};
 pub use verification::{Breaker, Verification};
 pub use window::{Opening, Window, WindowError};
@@ -57,6 +59,8 @@ pub struct Policy {
     #[serde(skip_serializing_if = "Mandatory::is_empty")]
     pub mandatory: Mandatory,
     /// Name of the cluster, for `{cluster}` in storage templates.
+    #[serde(deserialize_with = "storage::cluster_name")]
+    #[schemars(length(max = 63), regex(pattern = r"^[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?$"))]
     pub cluster: Option<String>,
     /// Where state is kept that no job has a directory for.
     pub storage: Storage,
@@ -78,6 +82,26 @@ impl Policy {
         if self.mode == Mode::Off { Mode::Off } else { self.rule_modes.of(rule).unwrap_or(self.mode) }
     }
 
+    /// What is no mistake, but worth a second look.
+    pub fn warnings(&self) -> Vec<String> {
+        let mut warnings = Vec::new();
+        for (field, template) in self.storage.templates() {
+            match (template.tells_clusters_apart(), &self.cluster) {
+                (false, _) => warnings.push(format!(
+                    "storage.{field} has no {{cluster}}: jobs of the same namespace and name in two clusters would share their state"
+                )),
+                (true, None) => warnings.push(format!(
+                    "storage.{field} has {{cluster}}, and `cluster` gives no name: no directory is filled from it"
+                )),
+                (true, Some(_)) => {}
+            }
+        }
+        if self.mode == Mode::Off && !self.rule_modes.is_empty() {
+            warnings.push("the mode is Off, so that ruleModes mean nothing".to_owned());
+        }
+        warnings
+    }
+
     /// The furthest that any rule goes.
     pub fn furthest_mode(&self) -> Mode {
         if self.mode == Mode::Off {
@@ -86,16 +110,4 @@ impl Policy {
             self.rule_modes.furthest().map_or(self.mode, |mode| mode.max(self.mode))
         }
     }
-}
-
-/// Durable directories. What is not given cannot be filled.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct Storage {
-    /// Of checkpoints.
-    pub checkpoints: Option<PathTemplate>,
-    /// Of savepoints.
-    pub savepoints: Option<PathTemplate>,
-    /// Of the high-availability metadata.
-    pub high_availability: Option<PathTemplate>,
 }

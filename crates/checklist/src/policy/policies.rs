@@ -69,6 +69,21 @@ impl Policies {
         Chosen { policy: Arc::clone(first), decided_by }
     }
 
+    /// These, and the fallback of others.
+    #[must_use]
+    pub fn with_fallback(self, other: &Self) -> Self {
+        Self { fallback: Arc::clone(&other.fallback), ..self }
+    }
+
+    /// These, with others added, which replace those by the same name.
+    #[must_use]
+    pub fn with(&self, others: Vec<NamedPolicy>) -> Self {
+        let is_kept = |named: &&Arc<NamedPolicy>| others.iter().all(|other| other.name != named.name);
+        let kept: Vec<NamedPolicy> =
+            self.listed.iter().filter(is_kept).map(|named| NamedPolicy::clone(named)).collect();
+        Self::new([kept, others].concat(), self.fallback.policy.clone())
+    }
+
     /// What counts for a job that none of them selects.
     pub fn built_in(&self) -> Chosen {
         Chosen { policy: Arc::clone(&self.fallback), decided_by: "" }

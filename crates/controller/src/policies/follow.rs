@@ -148,7 +148,9 @@ fn say(object: &RemediationPolicy) {
     if let Some(problem) = object.problem() {
         warn!(policy, "no policy, so that nothing is written to its jobs: {problem}");
     } else {
-        info!(policy, mode = %object.in_force().policy.mode, "policy in force");
+        let in_force = object.in_force().policy;
+        info!(policy, mode = %in_force.mode, "policy in force");
+        in_force.warnings().iter().for_each(|warning| warn!(policy, "{warning}"));
     }
 }
 

@@ -79,7 +79,7 @@ impl StatusWriter {
 fn status(object: &RemediationPolicy, tally: &Tally, now: Timestamp) -> PolicyStatus {
     let generation = object.metadata.generation;
     let (status, reason, message) = match object.problem() {
-        None => ("True", "InForce", "The policy is in force.".to_owned()),
+        None => ("True", "InForce", in_force(object)),
         Some(problem) => (
             "False",
             "Invalid",
@@ -98,6 +98,14 @@ fn status(object: &RemediationPolicy, tally: &Tally, now: Timestamp) -> PolicySt
         last_transition_time: since.unwrap_or(Time(now)),
     };
     PolicyStatus { observed_generation: generation, conditions: vec![ready], jobs: tally.of(object.name()) }
+}
+
+/// That it is, and what about it is worth a second look.
+fn in_force(object: &RemediationPolicy) -> String {
+    let warnings = object.in_force().policy.warnings();
+    std::iter::once("The policy is in force.".to_owned())
+        .chain(warnings.into_iter().map(|warning| format!(" Warning: {warning}.")))
+        .collect()
 }
 
 #[cfg(test)]

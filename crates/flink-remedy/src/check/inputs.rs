@@ -3,7 +3,7 @@ use std::io::{self, Read, Write};
 use std::path::PathBuf;
 
 use checklist::policy::{OperatorVersion, Policies};
-use checklist::{Mode, Neighbours, Platform};
+use checklist::{Mode, Neighbours, Platform, Policy};
 use clap::Args;
 use controller::operator_config::{STOCK_SOURCE, Source};
 use flink_api::Kind;
@@ -84,7 +84,7 @@ pub(crate) struct Inputs {
 
 /// Why nothing can be judged.
 #[derive(Debug, thiserror::Error)]
-enum InputsError {
+pub(crate) enum InputsError {
     #[error("--operator-config: {0}")]
     OperatorConfig(#[from] OperatorConfigError),
     #[error("--operator-config: {0}")]
@@ -127,31 +127,54 @@ impl InputArgs {
     }
 
     fn inputs(&self, stdin: &mut impl Read, err: &mut impl Write) -> Result<Inputs, InputsError> {
-        let policies = policies_of(self.policy.as_deref(), self.operator_version)?;
-        let of_mode = |policies: Policies| policies.map(|policy| policy.mode = self.mode);
-        // The command's one look at the clock: opt-outs end.
-        let now = Timestamp::now();
-        if !self.cluster.cluster {
+        let given = policies_of(self.policy.as_deref(), self.operator_version)?;
+        let inputs = if self.cluster.cluster {
+            let ClusterArgs { namespace, selector, .. } = self.cluster.clone();
+            let operator_config = self.operator_config.as_deref();
+            let mut inputs = Inputs::of_cluster(&Selection { namespace, labels: selector }, operator_config, err)?;
+            if self.policy.is_some() {
+                inputs.policies = given;
+            } else {
+                inputs.policies = inputs.policies.with_fallback(&given);
+            }
+            inputs
+        } else {
             let config = self.operator_config.as_deref().map(OperatorConfig::of);
             let platform = config.map_or_else(|| Ok(Platform::stock()), |config| config.load())?;
-            let input = Input::read(&self.paths, stdin);
-            let neighbours = Neighbours::default();
-            let layers_unreadable = None;
-            return Ok(Inputs {
-                input,
+            Inputs {
+                input: Input::read(&self.paths, stdin),
                 platform,
-                neighbours,
-                policies: of_mode(policies),
-                layers_unreadable,
+                neighbours: Neighbours::default(),
+                policies: given,
+                layers_unreadable: None,
                 knows_session_jobs: true,
-                now,
-            });
-        }
-        let ClusterArgs { namespace, selector, .. } = self.cluster.clone();
-        let source = self.operator_config.as_deref().unwrap_or(STOCK_SOURCE);
+                now: now(),
+            }
+        };
+        // What is asked for is what this mode would do, whatever the policies say of it.
+        Ok(Inputs { policies: inputs.policies.map(|policy| policy.mode = self.mode), ..inputs })
+    }
+}
+
+/// The command's one look at the clock: opt-outs end.
+fn now() -> Timestamp {
+    Timestamp::now()
+}
+
+impl Inputs {
+    /// The jobs of a cluster, under its policies; tells on `err` what could not be seen.
+    ///
+    /// # Errors
+    /// No way to the cluster, or a configuration that is of no use.
+    pub(crate) fn of_cluster(
+        selection: &Selection,
+        operator_config: Option<&str>,
+        err: &mut impl Write,
+    ) -> Result<Self, InputsError> {
+        let source = operator_config.unwrap_or(STOCK_SOURCE);
         let is_file = source != "none" && std::path::Path::new(source).exists();
         let config_map = if is_file { Source::None } else { source.parse()? };
-        let mut found = cluster::read(&Selection { namespace, labels: selector }, &config_map)?;
+        let mut found = cluster::read(selection, &config_map)?;
         if is_file {
             found.platform = Ok(OperatorConfig::of(source).load()?);
         }
@@ -163,17 +186,28 @@ impl InputArgs {
             Ok(platform) => (platform, None),
             Err(why) => (Platform::default(), Some(why)),
         };
-        let input = Input::of_cluster(found.objects, found.context);
-        let (neighbours, knows_session_jobs) = (found.neighbours, found.knows_session_jobs);
-        let policies = of_mode(match found.policies {
-            Some(named) if self.policy.is_none() => Policies::new(named, policies.built_in().policy.policy.clone()),
-            Some(_) | None => policies,
-        });
-        Ok(Inputs { input, platform, neighbours, policies, layers_unreadable, knows_session_jobs, now })
+        Ok(Self {
+            input: Input::of_cluster(found.objects, found.context),
+            platform,
+            neighbours: found.neighbours,
+            policies: Policies::new(found.policies.unwrap_or_default(), Policy::default()),
+            layers_unreadable,
+            knows_session_jobs: found.knows_session_jobs,
+            now: now(),
+        })
     }
-}
 
-impl Inputs {
+    /// What the platform wants.
+    pub(crate) fn policies(&self) -> &Policies {
+        &self.policies
+    }
+
+    /// The same jobs under other policies.
+    #[must_use]
+    pub(crate) fn under(self, policies: Policies) -> Self {
+        Self { policies, ..self }
+    }
+
     /// Judges every job.
     pub(crate) fn judge(&self) -> Checked<'_> {
         self.judge_at(Moment::AsItIs)
@@ -232,6 +266,11 @@ impl Inputs {
 }
 
 impl Checked<'_> {
+    /// The jobs, in the order of the input.
+    pub(crate) fn into_jobs(self) -> Vec<Job> {
+        self.judged.jobs
+    }
+
     /// The jobs, in the order of the input.
     pub(crate) fn jobs(&self) -> &[Job] {
         &self.judged.jobs

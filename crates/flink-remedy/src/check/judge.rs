@@ -5,7 +5,7 @@ use checklist::{
     HoldReason, Holdings, Labels, Mode, Neighbours, Obedience, OptOut, Plan, Platform, SessionJobs, Situation, Subject,
     SubjectError, Verdict, annotations, plan,
 };
-use flink_api::{FlinkDeployment, Kind};
+use flink_api::{FlinkDeployment, Kind, UpgradeMode};
 use jiff::Timestamp;
 
 use super::preview::Effect;
@@ -128,9 +128,12 @@ impl Judge<'_> {
                 fills: plan.fills.iter().map(|(target, fill)| (target.clone(), fill.value.clone())).collect(),
                 leaving: plan.leaving.clone(),
                 timing: timing(&plan),
+                restarts: plan.restarts,
                 effect: Effect::of(&plan),
                 reason: reason(&plan, obedience.mode(policy.mode), &obedience, &situation),
             },
+            policy: chosen.policy.name.clone(),
+            restart: restart(&subject),
         });
     }
 
@@ -170,6 +173,14 @@ fn reason(plan: &Plan, mode: Mode, obedience: &Obedience, situation: &Situation)
     reasons.extend(obedience.problems.iter().map(ToString::to_string));
     reasons.extend(plan.refused.iter().map(|(code, why)| format!("{code} is not filled: {why}")));
     reasons.join("; ")
+}
+
+fn restart(subject: &Subject) -> report::Restart {
+    match subject.upgrade_mode() {
+        None => report::Restart::Session,
+        Some(UpgradeMode::Stateless) => report::Restart::Stateless,
+        Some(UpgradeMode::Savepoint | UpgradeMode::LastState) => report::Restart::Stateful,
+    }
 }
 
 /// Where below the spec of an object that has not the shape of its kind to look, and what is wrong there.

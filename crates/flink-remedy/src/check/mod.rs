@@ -18,9 +18,9 @@ use clap::{Args, ValueEnum};
 
 use crate::{BAD_INPUT, FINDINGS};
 
-pub(crate) use inputs::{Checked, InputArgs};
+pub(crate) use inputs::{Checked, InputArgs, Inputs, InputsError};
 pub(crate) use platform::{OperatorConfig, OperatorConfigError};
-pub(crate) use report::{Finding, Job, Plan, Timing};
+pub(crate) use report::{Finding, Job, Plan, Restart, Timing};
 pub(crate) use table::when;
 
 /// Check manifests, or a cluster's jobs, against Flink's production checklist

@@ -50,6 +50,23 @@ pub(crate) struct Job {
     pub(crate) findings: Vec<Finding>,
     /// What would be done.
     pub(crate) plan: Plan,
+    /// Name of the policy that counts.
+    #[serde(skip)]
+    pub(crate) policy: String,
+    /// What a restart of the job means.
+    #[serde(skip)]
+    pub(crate) restart: Restart,
+}
+
+/// What a restart means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) enum Restart {
+    /// The job goes on with its state.
+    Stateful,
+    /// It starts empty.
+    Stateless,
+    /// All jobs of a session cluster go down.
+    Session,
 }
 
 impl Job {
@@ -93,6 +110,9 @@ pub(crate) struct Plan {
     pub(crate) leaving: BTreeSet<Target>,
     /// When.
     pub(crate) timing: Timing,
+    /// Whether it restarts a running job.
+    #[serde(skip)]
+    pub(crate) restarts: bool,
     /// What it would do to the job.
     pub(crate) effect: Effect,
     /// Why then.
@@ -157,7 +177,15 @@ mod tests {
             (Target::LogFile("log4j-console.properties".into()), "a = b\n".to_owned()),
         ]);
         let (leaving, reason) = (BTreeSet::new(), String::new());
-        let plan = Plan { hash: "h".into(), fills, leaving, timing: Timing::Now, effect: Effect::Free, reason };
+        let plan = Plan {
+            hash: "h".into(),
+            fills,
+            leaving,
+            timing: Timing::Now,
+            restarts: false,
+            effect: Effect::Free,
+            reason,
+        };
         let json = serde_json::to_string(&plan).unwrap();
         assert!(!json.contains("hunter2") && json.contains(r#""s3.secret-key":"******""#), "{json}");
         assert!(json.contains(r#""logConfiguration:log4j-console.properties":"a = b\n""#), "{json}");

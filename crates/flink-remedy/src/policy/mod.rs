@@ -1,13 +1,16 @@
-//! `flink-remedy policy`: what is done with a policy rather than with jobs.
+//! `flink-remedy policy`: what is done with policies rather than with jobs.
 
+mod default;
 mod export;
+mod preview;
+mod validate;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
-/// Say a policy in the words of others
+/// Print, check and try policies, or say one in the words of others
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PolicyArgs {
     #[command(subcommand)]
@@ -16,6 +19,9 @@ pub(crate) struct PolicyArgs {
 
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
+    Default(default::DefaultArgs),
+    Validate(validate::ValidateArgs),
+    Preview(preview::PreviewArgs),
     Export(export::ExportArgs),
 }
 
@@ -25,6 +31,9 @@ enum Command {
 /// `out` or `err` cannot be written.
 pub(crate) fn policy(args: &PolicyArgs, out: &mut impl Write, err: &mut impl Write) -> io::Result<ExitCode> {
     match &args.command {
+        Command::Default(args) => default::default(args, out),
+        Command::Validate(args) => validate::validate(args, out, err),
+        Command::Preview(args) => preview::preview(args, out, err),
         Command::Export(args) => export::export(args, out, err),
     }
 }
