@@ -15,8 +15,9 @@ e2e-prepare: controlplane crds fko flink-dist flink-jars cluster ## build and fe
 controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl into the cache
 	@$(E2E_DIR)/controlplane/build.sh "$(FLINK_REMEDY_CACHE)"
 
-crds: ## fetch the Flink Kubernetes Operator's CRDs into the cache
+crds: ## fetch the CRDs of the Flink Kubernetes Operator and of openreports.io into the cache
 	@$(E2E_DIR)/flink/fetch-crds.sh "$(FLINK_REMEDY_CACHE)"
+	@$(E2E_DIR)/openreports/fetch.sh "$(FLINK_REMEDY_CACHE)"
 
 fko: ## fetch the Flink Kubernetes Operator 1.7 into the cache (110 MB)
 	@$(E2E_DIR)/flink/fko/fetch.sh "$(FLINK_REMEDY_CACHE)"

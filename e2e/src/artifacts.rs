@@ -42,6 +42,15 @@ impl Artifacts {
     }
 }
 
+/// The CRD of openreports.io, which `make crds` fetches.
+pub fn open_reports_crd() -> Result<PathBuf> {
+    // The same key as in `openreports/fetch.sh`.
+    let key = hex(&Sha256::digest(include_bytes!("../openreports/go.sum"))[..8]);
+    let file = cache()?.join("openreports").join(key).join("openreports.io_reports.yaml");
+    ensure!(file.is_file(), "{} is missing: run `make crds` first", file.display());
+    Ok(file)
+}
+
 /// The file with the class path of a Flink minor version such as `1.20`, which `make flink-jars` writes.
 pub fn flink_class_path(minor: &str) -> Result<PathBuf> {
     let file = cache()?.join("flink-options").join(format!("{minor}.classpath"));

@@ -12,6 +12,7 @@ mod kinds;
 pub mod lease;
 mod metrics;
 mod namespaces;
+mod open_reports;
 pub mod operator_config;
 mod own;
 mod policies;

@@ -24,6 +24,7 @@ use crate::kinds::{Kinds, Scope};
 use crate::lease::{Elector, Fence, LeaseConfig, LeaseError};
 use crate::metrics::Metrics;
 use crate::namespaces::Namespaces;
+use crate::open_reports::{OpenReportSink, OpenReportWriter};
 use crate::operator_config::{self, Source};
 use crate::own::own_deployment;
 use crate::policies::{self, KnownPolicies, StatusWriter, Tally};
@@ -50,6 +51,8 @@ pub struct Settings {
     pub deployment: String,
     /// Decide and say, write nothing but Events and reports.
     pub dry_run: bool,
+    /// Whether reports are written in the format of openreports.io as well.
+    pub open_reports: bool,
     /// Looks at the same time.
     pub concurrency: u16,
 }
@@ -155,6 +158,8 @@ impl Controller {
         let follow = operator_config::follow(self.client.clone(), self.settings.operator_config.clone(), known);
         parts.spawn(forever("the watch of the Flink operator's configuration", follow));
         let policies = KnownPolicies::new(self.policies.subscribe());
+        let (open_report_writer, open_reports) =
+            open_reports(&self.client, &self.settings, &fence, &self.jobs, &queues);
         let objects = follow_policies(&self.client, &self.settings, self.policies, &mut parts);
         let status_writer =
             StatusWriter { client: self.client.clone(), fence: fence.clone(), objects, tally: tally.clone() };
@@ -195,31 +200,23 @@ impl Controller {
             events,
             reports: report_sink,
             backoff,
+            open_reports,
             tally,
             metrics: self.metrics.clone(),
             dry_run: self.settings.dry_run,
         });
-        let mut elector = Elector::new(self.client, lease.clone(), fence);
+        let elector = Elector::new(self.client, lease.clone(), fence);
         let loops = Loops {
             context,
             queues,
             emitter,
             writer: report_writer,
             status_writer,
+            open_report_writer,
             concurrency: self.settings.concurrency,
             stop: stop.clone(),
         };
-        let ready = self.ready;
-        let mut stopped = stop.clone();
-        let lead = async move {
-            tokio::select! {
-                () = caches.filled() => {}
-                _ = stopped.wait_for(|stop| *stop) => return Ok(()),
-            }
-            ready.send_replace(true);
-            lead(&mut elector, loops, caches, stop.clone()).await
-        };
-        parts.spawn(lead);
+        parts.spawn(lead_once_ready(elector, loops, caches, self.ready, stop));
         let ended = first_end(&mut parts).await;
         parts.shutdown().await;
         ended
@@ -279,6 +276,39 @@ fn follow_policies(
         }
     }
     seen
+}
+
+/// Waits for the caches, then for the lease, and leads.
+async fn lead_once_ready(
+    mut elector: Elector,
+    loops: Loops,
+    caches: Caches,
+    ready: watch::Sender<bool>,
+    stop: watch::Receiver<bool>,
+) -> Result<(), RunError> {
+    let mut stopped = stop.clone();
+    tokio::select! {
+        () = caches.filled() => {}
+        _ = stopped.wait_for(|stop| *stop) => return Ok(()),
+    }
+    ready.send_replace(true);
+    lead(&mut elector, loops, caches, stop).await
+}
+
+/// What writes reports in the format of openreports.io, where that is asked for.
+fn open_reports(
+    client: &Client,
+    settings: &Settings,
+    fence: &Fence,
+    jobs: &Jobs,
+    queues: &[Queue],
+) -> (Option<OpenReportWriter>, OpenReportSink) {
+    if !settings.open_reports {
+        return (None, OpenReportSink::off());
+    }
+    let (jobs, queues) = (jobs.clone(), queues.to_vec());
+    let (writer, sink) = OpenReportWriter::new(client.clone(), fence.clone(), scopes(settings), jobs, queues);
+    (Some(writer), sink)
 }
 
 async fn first_end(parts: &mut Parts) -> Result<(), RunError> {

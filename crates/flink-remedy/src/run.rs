@@ -49,6 +49,10 @@ pub struct RunArgs {
     /// Decide and say what would be done, but write nothing except Events and reports
     #[arg(long)]
     dry_run: bool,
+    /// Also write each job's report in the format of openreports.io, for the viewers that know it, where the cluster has
+    /// that kind
+    #[arg(long)]
+    open_reports: bool,
     /// Act as this ServiceAccount (NAMESPACE/NAME): for a sidecar that shares the Flink operator's own account
     #[arg(long = "as", value_name = "SERVICEACCOUNT")]
     act_as: Option<String>,
@@ -221,7 +225,7 @@ async fn listen(flag: &'static str, address: SocketAddr) -> Result<tokio::net::T
 }
 
 fn settings(args: RunArgs, policies: Policies) -> Settings {
-    let RunArgs { operator_config, watch_namespaces, dry_run, concurrency, deployment, lease, .. } = args;
+    let RunArgs { operator_config, watch_namespaces, dry_run, open_reports, concurrency, deployment, lease, .. } = args;
     let duration = Duration::from_secs(lease.lease_duration);
     Settings {
         policies: if args.policy.is_some() {
@@ -232,6 +236,7 @@ fn settings(args: RunArgs, policies: Policies) -> Settings {
         operator_config,
         watch_namespaces,
         dry_run,
+        open_reports,
         concurrency,
         deployment,
         lease: LeaseConfig {

@@ -10,6 +10,7 @@
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../controlplane/fko.rs"]
 mod fko;
+mod open_reports;
 #[allow(dead_code, reason = "other tests use more of it")]
 #[path = "../controlplane/support.rs"]
 mod support;

@@ -30,6 +30,7 @@ use crate::error::{Error, Retry};
 use crate::events::{EXPIRES_SOON, EventSink};
 use crate::lease::Fence;
 use crate::metrics::Metrics;
+use crate::open_reports::OpenReportSink;
 use crate::policies::Tally;
 use crate::report::{self, ReportSink};
 use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Waiting, Watchdog, before_restart};
@@ -74,6 +75,8 @@ pub struct Context {
     pub(crate) reports: ReportSink,
     /// When failed objects may be tried again.
     pub backoff: Arc<Backoff>,
+    /// Where reports in the format of others go.
+    pub(crate) open_reports: OpenReportSink,
     /// Where each job stands, for the status of its policy.
     pub(crate) tally: Tally,
     /// What is counted.

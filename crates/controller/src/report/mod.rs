@@ -9,7 +9,8 @@ mod name;
 mod writer;
 
 pub(crate) use follow::follow;
-pub(crate) use known::Reports;
+pub(crate) use known::{Key, Reports};
+pub(crate) use name::key;
 pub(crate) use writer::{ReportSink, ReportWriter};
 
 use checklist::policy::{Breaker, Chosen, NamedPolicy};
@@ -149,6 +150,9 @@ fn tell(
     context.tally.stands(deployment.uid(), &look.chosen.policy.name, told.standing);
     // Whoever wants silence is not told of it anew.
     let is_silent = mode == Mode::Off && before.is_none();
+    if mode != Mode::Off {
+        context.open_reports.tell(deployment, &told);
+    }
     is_silent || !is_reported(context, deployment, look.policy()) || context.reports.tell(deployment, told, now)
 }
 

@@ -16,6 +16,7 @@ use crate::events::Emitter;
 use crate::jobs::Jobs;
 use crate::kinds::Kinds;
 use crate::lease::Elector;
+use crate::open_reports::OpenReportWriter;
 use crate::operator_config::Known;
 use crate::policies::{KnownPolicies, StatusWriter};
 use crate::reconcile::{Context, error_policy, reconcile};
@@ -61,6 +62,7 @@ pub(super) struct Loops {
     pub(super) emitter: Emitter,
     pub(super) writer: ReportWriter,
     pub(super) status_writer: Option<StatusWriter>,
+    pub(super) open_report_writer: Option<OpenReportWriter>,
     pub(super) concurrency: u16,
     pub(super) stop: watch::Receiver<bool>,
 }
@@ -112,7 +114,7 @@ async fn finish(elector: &mut Elector, work: &mut Parts) {
 impl Loops {
     fn start(self, caches: Caches) -> Parts {
         let mut work = Parts::new();
-        let Self { context, queues, emitter, writer, status_writer, concurrency, stop } = self;
+        let Self { context, queues, emitter, writer, status_writer, open_report_writer, concurrency, stop } = self;
         let platform = caches.platform;
         let halted = look_again_on_change(context.halted.subscribe(), context.around.jobs.clone(), queues.clone());
         let policies = look_again_on_change(caches.policies.changes(), context.around.jobs.clone(), queues.clone());
@@ -134,6 +136,9 @@ impl Loops {
         drop(context);
         work.spawn(emitter.run().map(Ok));
         work.spawn(writer.run().map(Ok));
+        if let Some(writer) = open_report_writer {
+            work.spawn(writer.run().map(Ok));
+        }
         if let Some(status_writer) = status_writer {
             work.spawn(status_writer.run().map(Ok));
         }

@@ -203,7 +203,7 @@ impl Change {
     fn between(before: &Job, after: &Job) -> Option<Self> {
         // What is held for another reason may be free sooner, or later.
         let what = |job: &Job| (job.plan.hash.clone(), job.plan.timing, held(job));
-        let action = if what(before) == what(after) { None } else { action(after) };
+        let action = (what(before) != what(after)).then(|| action(after));
         let new_violations: BTreeSet<_> = violations(after).difference(&violations(before)).copied().collect();
         if action.is_none() && new_violations.is_empty() && before.policy == after.policy {
             return None;
@@ -227,14 +227,14 @@ fn held(job: &Job) -> Option<String> {
     (job.plan.timing == Timing::Held).then(|| job.plan.reason.clone())
 }
 
-fn action(after: &Job) -> Option<Action> {
-    Some(match after.plan.timing {
+fn action(after: &Job) -> Action {
+    match after.plan.timing {
         Timing::Now if after.plan.restarts => Action::Restarted(after.restart),
         Timing::Now => Action::Filled,
         Timing::Held => Action::Held,
         Timing::NextDeploy => Action::Waits,
         Timing::Nothing => Action::Dropped,
-    })
+    }
 }
 
 fn violations(job: &Job) -> BTreeSet<&'static str> {
