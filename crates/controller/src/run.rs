@@ -23,7 +23,7 @@ use crate::jobs::Jobs;
 use crate::kinds::{Kinds, Scope};
 use crate::lease::{Elector, Fence, LeaseConfig, LeaseError};
 use crate::metrics::Metrics;
-use crate::namespaces::Namespaces;
+use crate::namespaces::{self, Namespaces};
 use crate::open_reports::{OpenReportSink, OpenReportWriter};
 use crate::operator_config::{self, Source};
 use crate::own::own_deployment;
@@ -241,14 +241,15 @@ fn follow_namespaces_and_reports(
     reports: &Reports,
     parts: &mut Parts,
 ) -> Store<PartialObjectMeta<Namespace>> {
-    for scope in scopes {
+    for scope in scopes.clone() {
         let follow = report::follow(client.clone(), scope, reports.clone(), jobs.clone(), queues.to_vec());
         parts.spawn(forever("the watch of RemediationReports", follow));
     }
-    let (namespaces, writer) = store();
-    let watch = watches::namespaces(client.clone(), writer, jobs.clone(), queues.to_vec());
+    let (store, writer) = store();
+    let (client, jobs, queues) = (client.clone(), jobs.clone(), queues.to_vec());
+    let watch = async move { namespaces::follow(client, &scopes, writer, jobs, queues).await };
     parts.spawn(forever("the watch of Namespaces", watch));
-    namespaces
+    store
 }
 
 /// Follows the cluster's policies, unless there are others; returns the objects to write statuses of.

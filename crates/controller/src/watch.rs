@@ -5,8 +5,6 @@ use std::sync::{Arc, OnceLock};
 
 use flink_api::{FlinkDeployment, Kind};
 use futures::{Stream, StreamExt, pin_mut};
-use k8s_openapi::api::core::v1::Namespace;
-use kube::core::PartialObjectMeta;
 use kube::runtime::WatchStreamExt;
 use kube::runtime::reflector::ObjectRef;
 use kube::runtime::reflector::store::Writer;
@@ -16,7 +14,6 @@ use tokio::sync::mpsc;
 use tracing::{error, warn};
 
 use crate::jobs::Jobs;
-use crate::namespaces::NamespaceMetadata;
 use crate::reconcile::trigger::digest;
 use crate::trouble::{answer, may_not_list, patient, with_causes};
 
@@ -141,7 +138,9 @@ async fn follow(
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => seen.event(event, asks, forget),
-            Err(error) => complain("flinkdeployments.flink.apache.org", &error),
+            Err(error) => {
+                complain("flinkdeployments.flink.apache.org", &error, "the verbs list and watch on that resource");
+            }
         }
     }
 }
@@ -194,46 +193,6 @@ impl Seen {
     }
 }
 
-/// Follows every namespace's annotations and queues the jobs of those that changed.
-pub(crate) async fn namespaces(
-    client: Client,
-    writer: Writer<PartialObjectMeta<Namespace>>,
-    jobs: Jobs,
-    queues: Vec<Queue>,
-) {
-    let api: Api<PartialObjectMeta<Namespace>> = Api::all(client);
-    let events = patient(watcher(api, Config::default())).reflect(writer);
-    pin_mut!(events);
-    let mut known = HashMap::new();
-    let look_at = |name: &str| enqueue(jobs.in_namespace(name).map(|job| ObjectRef::from_obj(&*job)), &queues);
-    // As with jobs: before the list is whole the store still shows the namespaces as they were.
-    let mut waiting = Vec::new();
-    while let Some(event) = events.next().await {
-        let listed = matches!(event, Ok(Event::InitApply(_)));
-        match event {
-            Ok(Event::InitApply(namespace) | Event::Apply(namespace)) => {
-                let now = NamespaceMetadata::of(&namespace);
-                let name = namespace.metadata.name.unwrap_or_default();
-                if known.get(&name) == Some(&now) {
-                    continue;
-                }
-                known.insert(name.clone(), now);
-                if listed {
-                    waiting.push(name);
-                } else {
-                    look_at(&name);
-                }
-            }
-            Ok(Event::InitDone) => waiting.drain(..).for_each(|name| look_at(&name)),
-            Ok(Event::Delete(namespace)) => {
-                known.remove(&namespace.metadata.name.unwrap_or_default());
-            }
-            Ok(Event::Init) => {}
-            Err(error) => complain("namespaces", &error),
-        }
-    }
-}
-
 /// Asks for a look at each of these jobs. A queue drops what its store does not hold.
 pub(crate) fn enqueue(jobs: impl Iterator<Item = ObjectRef<FlinkDeployment>>, queues: &[Queue]) {
     for job in jobs {
@@ -243,10 +202,10 @@ pub(crate) fn enqueue(jobs: impl Iterator<Item = ObjectRef<FlinkDeployment>>, qu
     }
 }
 
-fn complain(resource: &str, error: &watcher::Error) {
+pub(crate) fn complain(resource: &str, error: &watcher::Error, grant: &str) {
     match answer(error) {
         Some(status) if status.is_forbidden() => {
-            error!("{}", may_not_list(resource, status, "the verbs list and watch on that resource"));
+            error!("{}", may_not_list(resource, status, grant));
         }
         Some(status) if status.is_not_found() => {
             error!("{resource} is not known to the API server; install the Flink Kubernetes Operator's CRDs");

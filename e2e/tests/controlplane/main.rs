@@ -28,6 +28,7 @@ mod reports;
 mod rights;
 mod rollout;
 mod support;
+mod tenancy;
 mod undo;
 mod webhook;
 mod webhook_clients;

@@ -123,9 +123,9 @@ async fn without_list_of_jobs_it_says_so_and_waits_for_the_right() {
 }
 
 #[tokio::test]
-async fn without_list_of_namespaces_it_says_so_and_waits_for_the_right() {
+async fn without_a_look_at_namespaces_it_says_so_and_waits_for_the_right() {
     let words = ["may not list and watch namespaces", "grant the verbs list and watch"];
-    waits_for("namespaces", &["list"], &words).await;
+    waits_for("namespaces", &["get", "list"], &words).await;
 }
 
 #[tokio::test]
