@@ -5,12 +5,12 @@ FLINK_REMEDY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flink-remedy
 E2E_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
 .PHONY: e2e-prepare controlplane crds fko flink-dist flink-jars option-catalogue option-catalogue-check e2e-fko \
-	cluster e2e-cluster
+	cluster e2e-cluster browser
 
 # The harness computes the same folders from the same files, so that a plain `cargo test` finds them.
 export FLINK_REMEDY_CACHE
 
-e2e-prepare: controlplane crds fko flink-dist flink-jars cluster ## build and fetch what the tests against real programs need (once)
+e2e-prepare: controlplane crds fko flink-dist flink-jars cluster browser ## build and fetch what the tests against real programs need (once)
 
 controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl into the cache
 	@$(E2E_DIR)/controlplane/build.sh "$(FLINK_REMEDY_CACHE)"
@@ -35,6 +35,9 @@ cluster: flink-dist ## build and pack what a node with pods needs into the cache
 e2e-cluster: cluster crds fko ## the tests in a whole cluster with real Flink pods alone (needs root)
 	cargo build --locked --package flink-remedy --package e2e
 	cargo test --locked --package e2e --test cluster
+
+browser: ## fetch a headless Chromium into the cache (110 MB, 300 MB unpacked)
+	@$(E2E_DIR)/browser/fetch.sh "$(FLINK_REMEDY_CACHE)"
 
 flink-dist: ## fetch Flink 1.18, 1.20 and 2.3 for local clusters and pods into the cache (790 MB, 470 MB of it kept)
 	@$(E2E_DIR)/flink/local/fetch-dist.sh "$(FLINK_REMEDY_CACHE)"

@@ -19,6 +19,7 @@
 
 pub mod artifacts;
 pub mod audit;
+pub mod browser;
 pub mod cluster;
 pub mod crds;
 pub mod flink_dist;

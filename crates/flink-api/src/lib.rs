@@ -21,7 +21,7 @@ mod strict;
 pub use blue_green::FlinkBlueGreenDeployment;
 pub use deployment::{FlinkDeployment, FlinkDeploymentSpec, JobSpec, JobState, UpgradeMode};
 pub use kind::Kind;
-pub use ownership::{Field, FieldOwners, last_applied_spec};
+pub use ownership::{AnnotationOwner, Field, FieldOwners, last_applied_spec};
 pub use parsed::Parsed;
 pub use process::{
     Container, Ingress, JobManagerSpec, PodSpec, PodTemplate, PodTemplateMetadata, Resource, ResourceRequirements,

@@ -1,6 +1,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::jiff::Timestamp;
 use serde_json::Value;
 
 use crate::{FIELD_MANAGER, FlinkDeployment, Kind};
@@ -45,6 +46,34 @@ impl FieldOwners {
         }
         owners
     }
+}
+
+/// Who owns an annotation of any object, and since when at the latest, by `metadata.managedFields`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnnotationOwner {
+    /// The field managers, in the order of names.
+    pub managers: BTreeSet<String>,
+    /// When the first of them last changed the object: it may have set the annotation before.
+    pub since: Option<Timestamp>,
+}
+
+impl AnnotationOwner {
+    /// Reads the owners of an annotation.
+    pub fn of(metadata: &ObjectMeta, annotation: &str) -> Self {
+        let mut owner = Self::default();
+        for entry in metadata.managed_fields.iter().flatten().filter(|entry| owns(entry, annotation)) {
+            owner.managers.extend(entry.manager.clone());
+            let time = entry.time.as_ref().map(|time| time.0);
+            owner.since = owner.since.into_iter().chain(time).min();
+        }
+        owner
+    }
+}
+
+fn owns(entry: &ManagedFieldsEntry, annotation: &str) -> bool {
+    let Some(fields) = &entry.fields_v1 else { return false };
+    let annotations = fields.0.get("f:metadata").and_then(|metadata| metadata.get("f:annotations"));
+    annotations.is_some_and(|annotations| annotations.get(format!("f:{annotation}")).is_some())
 }
 
 fn is_our_apply(entry: &ManagedFieldsEntry) -> bool {
@@ -112,6 +141,25 @@ mod tests {
         }
         assert_eq!(owners.others[&Field::Option("c".into())], "argocd");
         assert!(!owners.ours.contains(&Field::LogFile("x".into())));
+    }
+
+    #[test]
+    fn the_owner_of_an_annotation_is_named_with_its_time() {
+        let entry = |manager: &str, time: &str, annotation: &str| {
+            json!({"manager": manager, "operation": "Update", "time": time,
+                   "fieldsV1": {"f:metadata": {"f:annotations": {".": {}, format!("f:{annotation}"): {}}}}})
+        };
+        let metadata: ObjectMeta = serde_json::from_value(json!({"managedFields": [
+            entry("kubectl", "2026-03-01T00:00:00Z", "a/b"),
+            entry("argocd", "2026-02-01T00:00:00Z", "a/b"),
+            entry("helm", "2026-01-01T00:00:00Z", "a/c"),
+            {"manager": "x", "operation": "Update"},
+        ]}))
+        .unwrap();
+        let owner = AnnotationOwner::of(&metadata, "a/b");
+        assert_eq!(owner.managers, BTreeSet::from(["argocd".to_owned(), "kubectl".to_owned()]));
+        assert_eq!(owner.since, Some("2026-02-01T00:00:00Z".parse().unwrap()));
+        assert_eq!(AnnotationOwner::of(&metadata, "a"), AnnotationOwner::default());
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use kube::config::InferConfigError;
+use kube::config::{InferConfigError, Kubeconfig};
 use kube::{Client, Config};
 
 /// A watch is silent for minutes; a server that is silent for longer than a watch lasts (290 s) is gone.
@@ -25,6 +25,23 @@ pub enum ClientError {
 
 /// A client of the cluster that we run in or that the kubeconfig names.
 pub(crate) async fn connect(act_as: Option<&str>) -> Result<Client, ClientError> {
+    client(configuration(act_as).await?)
+}
+
+/// The same, and what a person calls the cluster: the kubeconfig's context, if there is one, and the API server.
+pub(crate) async fn connect_by_name() -> Result<(Client, String), ClientError> {
+    let config = configuration(None).await?;
+    let server = config.cluster_url.authority().map(ToString::to_string).unwrap_or_default();
+    let context = Kubeconfig::read().ok().and_then(|kubeconfig| kubeconfig.current_context);
+    let name = context.map_or(server.clone(), |context| format!("{context} ({server})"));
+    Ok((client(config)?, name))
+}
+
+fn client(config: Config) -> Result<Client, ClientError> {
+    Client::try_from(config).map_err(|error| ClientError::Unusable(Box::new(error)))
+}
+
+async fn configuration(act_as: Option<&str>) -> Result<Config, ClientError> {
     let mut config = Config::infer().await.map_err(|error| ClientError::NoCluster(Box::new(error)))?;
     config.connect_timeout = Some(CONNECT);
     config.read_timeout = Some(SILENCE);
@@ -40,7 +57,7 @@ pub(crate) async fn connect(act_as: Option<&str>) -> Result<Client, ClientError>
     }
     // Later errors say that the server does not answer, but not which one was asked.
     tracing::info!(server = %config.cluster_url, "API server");
-    Client::try_from(config).map_err(|error| ClientError::Unusable(Box::new(error)))
+    Ok(config)
 }
 
 /// The user name of a ServiceAccount.

@@ -1,4 +1,5 @@
-//! The jobs of a cluster, read once, for `check --cluster` and `diff --cluster`. Nothing is written.
+//! The jobs of a cluster, read once, for `check --cluster` and `diff --cluster`; what other commands read it with. Nothing is
+//! written.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,7 +8,7 @@ use checklist::{Neighbours, Platform};
 use controller::RemediationPolicy;
 use controller::operator_config::{Source, platform_from_files};
 use flink_api::{GROUP, VERSION};
-use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams};
+use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, ObjectList};
 use kube::{Api, Client};
 use serde_json::Value;
 
@@ -178,16 +179,8 @@ impl Reader<'_> {
             }
             _ => Api::all_with(self.client.clone(), &resource),
         };
-        let mut objects = Vec::new();
-        let mut params = ListParams { label_selector: labels.map(str::to_owned), ..ListParams::default().limit(PAGE) };
-        loop {
-            let page = api.list(&params).await?;
-            objects.extend(page.items.iter().map(|object| as_value(object, &resource)));
-            params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
-            if params.continue_token.is_none() {
-                return Ok(objects);
-            }
-        }
+        let objects = pages(labels, async |params| api.list(&params).await).await?;
+        Ok(objects.iter().map(|object| as_value(object, &resource)).collect())
     }
 
     /// The session clusters that selected session jobs run on, as far as they are not among the objects.
@@ -225,6 +218,26 @@ pub(crate) async fn policies(client: &Client) -> Result<Option<Vec<NamedPolicy>>
     }
 }
 
+/// Everything that a list shows, page by page.
+///
+/// # Errors
+/// The server does not give a page.
+pub(crate) async fn pages<T: Clone>(
+    labels: Option<&str>,
+    mut list: impl AsyncFnMut(ListParams) -> kube::Result<ObjectList<T>>,
+) -> kube::Result<Vec<T>> {
+    let mut objects = Vec::new();
+    let mut params = ListParams { label_selector: labels.map(str::to_owned), ..ListParams::default().limit(PAGE) };
+    loop {
+        let page = list(params.clone()).await?;
+        objects.extend(page.items);
+        params.continue_token = page.metadata.continue_.filter(|token| !token.is_empty());
+        if params.continue_token.is_none() {
+            return Ok(objects);
+        }
+    }
+}
+
 /// What FKO gives to jobs by its ConfigMap, or why that cannot be read.
 ///
 /// # Errors
@@ -252,7 +265,8 @@ pub(crate) fn as_value(object: &DynamicObject, resource: &ApiResource) -> Value 
     value
 }
 
-fn is(error: &kube::Error, code: u16) -> bool {
+/// Whether the server answered with this status.
+pub(crate) fn is(error: &kube::Error, code: u16) -> bool {
     matches!(error, kube::Error::Api(status) if status.code == code)
 }
 

@@ -13,6 +13,7 @@ pub mod line_by_line;
 mod policy;
 mod policy_file;
 pub mod reference;
+mod report;
 pub mod rules;
 pub mod run;
 mod undo;
@@ -53,6 +54,7 @@ enum Command {
     Rules(rules::RulesArgs),
     Explain(rules::ExplainArgs),
     Policy(policy::PolicyArgs),
+    Report(report::ReportArgs),
     Undo(undo::UndoArgs),
     Crd(crd::CrdArgs),
     Completion(completion::CompletionArgs),
@@ -82,6 +84,7 @@ pub fn execute(cli: Cli, stdin: &mut impl Read, out: &mut impl Write, err: &mut 
         Command::Rules(args) => rules::rules(&args, out),
         Command::Explain(args) => rules::explain(&args, out, err),
         Command::Policy(args) => policy::policy(&args, out, err),
+        Command::Report(args) => report::report(&args, report::width(), out, err),
         Command::Undo(args) => undo::undo(&args, stdin, io::stdin().is_terminal(), out, err),
         Command::Crd(args) => crd::crd(&args, out),
         Command::Completion(args) => completion::completion(&args, out),

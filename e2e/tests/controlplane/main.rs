@@ -24,6 +24,7 @@ mod policies;
 mod preview;
 mod process;
 mod races;
+mod report_command;
 mod reports;
 mod rights;
 mod rollout;

@@ -1,5 +1,7 @@
 //! A look -> what the job's report says. Pure: the same look gives the same report.
 
+use std::collections::BTreeSet;
+
 use checklist::policy::Chosen;
 use checklist::{
     HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Situation, Target, Timing, Verdict, annotations, find,
@@ -185,8 +187,10 @@ fn pending(plan: &Plan) -> Option<PendingReport> {
     if plan.is_empty() || plan.timing == Timing::Nothing {
         return None;
     }
+    let rules: BTreeSet<&str> = plan.fills.values().map(|fill| fill.rule).collect();
     Some(PendingReport {
         plan: plan.hash.clone(),
+        rules: rules.into_iter().map(str::to_owned).collect(),
         fills: plan.fills.iter().take(MOST).map(|(target, fill)| shown(target, &fill.value)).collect(),
         leaving: plan.leaving.iter().take(MOST).map(|target| bounded(target.to_string())).collect(),
         restarts: plan.restarts,
@@ -306,7 +310,9 @@ mod tests {
         let hold = told.hold.unwrap();
         assert_eq!((told.standing, hold.reason.as_str(), hold.next_retry), (Standing::Held, "NextDeploy", None));
         assert!(told.message.starts_with("Held: the mode is NextDeploy") && told.findings.gaps > 0, "{}", told.message);
-        assert!(told.pending.unwrap().restarts && told.history.is_empty());
+        let pending = told.pending.unwrap();
+        assert!(pending.restarts && told.history.is_empty());
+        assert!(pending.rules.contains(&"CKP003".to_owned()) && pending.rules.is_sorted(), "{:?}", pending.rules);
         for (reason, retry) in [
             (HoldReason::Quiet, true),
             (HoldReason::HourlyBudget(now()), true),

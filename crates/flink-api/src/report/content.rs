@@ -156,6 +156,9 @@ pub struct PendingReport {
     /// Values that would be filled; secrets are masked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub fills: Vec<String>,
+    /// The codes of the rules that ask for them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<String>,
     /// Filled values that would leave again, because their owner now sets the option.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub leaving: Vec<String>,
