@@ -77,6 +77,24 @@ impl Holdings {
         holdings
     }
 
+    /// The same of an object from which somebody has taken our record as well, as whoever replaces the whole object does.
+    /// Of the record that stood there last counts what was lost with it, and to whom we left the job; what it tells of
+    /// restarts, and of values that are there, is over.
+    #[must_use]
+    pub fn without_record(mut self, deployment: &FlinkDeployment, last: &str) -> Self {
+        let (Ok(spec), None) = (deployment.spec.as_result(), &self.filled) else { return self };
+        let Ok(last) = serde_json::from_str::<Filled>(last) else { return self };
+        let gone: BTreeMap<_, _> = last.values.into_iter().filter(|(target, _)| live(spec, target).is_none()).collect();
+        if gone.is_empty() && last.left_to.is_none() {
+            return self;
+        }
+        let mut record = Filled::new(String::new(), last.at, gone);
+        (record.lost, record.left_to, record.approval_used) = (last.lost, last.left_to, last.approval_used);
+        self.removed = record.values.keys().cloned().collect();
+        self.filled = Some(record);
+        self
+    }
+
     /// Whether somebody has taken away, or changed, a value that our record lists.
     pub fn has_lost(&self) -> bool {
         let is_changed = |(target, value): (&Target, &String)| {

@@ -29,6 +29,7 @@ use crate::operator_config::{self, Source};
 use crate::own::own_deployment;
 use crate::policies::{self, KnownPolicies, StatusWriter, Tally};
 use crate::reconcile::gather::Around;
+use crate::reconcile::records::Records;
 use crate::reconcile::{Backoff, Context};
 use crate::report::{self, ReportWriter, Reports};
 use crate::rollout::{CheckpointWatch, RestartSlot, Watchdog};
@@ -142,15 +143,7 @@ impl Controller {
         let stores: Vec<Cache> = self.watched.iter().map(|watched| watched.cache.clone()).collect();
         let queues: Vec<Queue> = stores.iter().map(|cache| cache.queue.clone()).collect();
         let kinds = Watched::optional(&self.watched);
-        let (backoff, tally) = (Arc::new(Backoff::default()), Tally::default());
-        let watchdog = Arc::new(Watchdog::default());
-        let gone = Gone {
-            backoff: backoff.clone(),
-            watchdog: watchdog.clone(),
-            said: events.said(),
-            metrics: self.metrics.clone(),
-            tally: tally.clone(),
-        };
+        let gone = Gone::new(events.said(), self.metrics.clone());
         let shared = (&self.client, &self.jobs, queues.as_slice());
         follow_jobs(self.watched, shared, &gone, &kinds, &mut parts);
         let namespaces = follow_namespaces_and_reports(scopes, shared, &reports, &mut parts);
@@ -193,15 +186,16 @@ impl Controller {
             fence: fence.clone(),
             around,
             slot: RestartSlot::default(),
-            watchdog,
+            watchdog: gone.watchdog,
+            records: gone.records,
             halted: watch::Sender::new(false),
             checkpoints: CheckpointWatch::new(self.client.clone()),
             own: own_deployment(&self.client, &lease.namespace, &self.settings.deployment).await,
             events,
             reports: report_sink,
-            backoff,
+            backoff: gone.backoff,
             open_reports,
-            tally,
+            tally: gone.tally,
             metrics: self.metrics.clone(),
             dry_run: self.settings.dry_run,
         });
@@ -346,15 +340,25 @@ async fn until_asked_to_end(part: BoxFuture<'static, ()>, stop: watch::Receiver<
 struct Gone {
     backoff: Arc<Backoff>,
     watchdog: Arc<Watchdog>,
+    records: Arc<Records>,
     said: Arc<Said>,
     metrics: Metrics,
     tally: Tally,
+}
+
+impl Gone {
+    /// Of a process that has seen no job yet.
+    fn new(said: Arc<Said>, metrics: Metrics) -> Self {
+        let (backoff, watchdog, records) = (Arc::default(), Arc::default(), Arc::default());
+        Self { backoff, watchdog, records, said, metrics, tally: Tally::default() }
+    }
 }
 
 impl Forget for Gone {
     fn forget(&self, uid: &str) {
         self.backoff.forget(uid);
         self.watchdog.forget(uid);
+        self.records.forget(uid);
         self.said.forget(uid);
         self.metrics.forget(uid);
         self.tally.forget(uid);

@@ -5,6 +5,7 @@ mod backoff;
 mod body;
 pub mod decide;
 pub(crate) mod gather;
+pub(crate) mod records;
 pub mod trigger;
 pub(crate) mod verify;
 #[cfg(test)]
@@ -37,6 +38,7 @@ use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Waiting, Watchdog,
 use apply::{Applied, apply};
 use decide::{Intent, decide};
 use gather::{Around, Gathered, gather};
+use records::Records;
 use verify::{Verification, verify};
 
 /// A look without any event, so that what time alone changes (an opt-out's end, an Event's expiry) is seen.
@@ -63,6 +65,8 @@ pub struct Context {
     pub slot: RestartSlot,
     /// What was seen of restarts that are watched.
     pub watchdog: Arc<Watchdog>,
+    /// Our records as they last stood on jobs.
+    pub(crate) records: Arc<Records>,
     /// Whether no job restarts any more, after too many have not come back.
     pub halted: tokio::sync::watch::Sender<bool>,
     /// Where completed checkpoints are to be seen.
@@ -193,7 +197,7 @@ async fn look(
     let quiet_until = situation.changed.map_or(Timestamp::MAX, |changed| policy.rollout.quiet_until(changed));
     situation.quiet_until = Some(quiet_until).filter(|until| now < *until);
     situation.now = Some(now);
-    let holdings = Holdings::of(deployment);
+    let holdings = context.records.holdings(deployment);
     let no_annotations = std::collections::BTreeMap::new();
     let annotations = deployment.metadata.annotations.as_ref().unwrap_or(&no_annotations);
     let obedience =
@@ -254,7 +258,12 @@ async fn carry_out(
             report::refused(context, deployment, &look, &error, now);
             Err(error.into())
         }
-        Ok(applied) => Ok((look, applied)),
+        Ok(applied) => {
+            if let (Intent::Patch(_), Some(applied)) = (&intent, &applied) {
+                context.records.wrote(deployment, applied.object());
+            }
+            Ok((look, applied))
+        }
     }
 }
 
