@@ -155,7 +155,7 @@ impl Controller {
             open_reports(&self.client, &self.settings, &fence, &self.jobs, &queues);
         let objects = follow_policies(&self.client, &self.settings, self.policies, &mut parts);
         let status_writer =
-            StatusWriter { client: self.client.clone(), fence: fence.clone(), objects, tally: tally.clone() };
+            StatusWriter { client: self.client.clone(), fence: fence.clone(), objects, tally: gone.tally.clone() };
         // Whoever sees some namespaces only does not see all jobs of a policy.
         let status_writer = self.settings.watch_namespaces.is_empty().then_some(status_writer);
         let caches = Caches {

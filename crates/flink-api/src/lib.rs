@@ -9,6 +9,7 @@ mod deployment;
 mod kind;
 #[cfg(feature = "kube")]
 mod kube_impl;
+mod manager;
 mod ownership;
 mod parsed;
 mod process;
@@ -28,8 +29,8 @@ pub use process::{
     TaskManagerSpec, Volume, VolumeMount,
 };
 pub use report::{
-    Cost, FilledValueReport, FindingReport, FindingsReport, HistoryEntry, HoldReport, OWN_GROUP, OWN_VERSION,
-    OptOutReport, OutcomeReport, PendingReport, PolicyReport, QuarantineReport, REPORT_KIND, REPORT_PLURAL,
+    Cost, FilledValueReport, FindingReport, FindingsReport, HistoryEntry, HoldReport, ManagedByReport, OWN_GROUP,
+    OWN_VERSION, OptOutReport, OutcomeReport, PendingReport, PolicyReport, QuarantineReport, REPORT_KIND, REPORT_PLURAL,
     RemediationReport, ReportContent, Standing,
 };
 #[cfg(feature = "kube")]

@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{FIELD_MANAGER, FlinkDeployment, Kind};
 
-const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
+pub(crate) const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// A field that we may write, named as on a `FlinkDeployment`; the template of a `FlinkBlueGreenDeployment` has the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use checklist::policy::Chosen;
 use checklist::{Disruption, Filled, Finding, Obedience, OptOut, Plan, Timing, Verdict, annotations};
-use flink_api::FlinkDeployment;
+use flink_api::{FlinkDeployment, ManagedByReport};
 use jiff::{SignedDuration, Timestamp};
 
 use super::restarts::{restarted, withdrawn};
@@ -31,11 +31,13 @@ pub(crate) fn notices(deployment: &FlinkDeployment, look: &Look, dry_run: bool, 
     }
     notices.extend(denied(obedience, chosen));
     notices.extend(expiry(obedience, now));
-    notices.extend(holdings.filled.as_ref().filter(|filled| is_news(filled, now)).map(remediated));
+    let place = lasting_place(deployment);
+    let changed = holdings.filled.as_ref().filter(|filled| is_news(filled, now));
+    notices.extend(changed.map(|filled| remediated(filled, &place)));
     notices.extend(
         holdings.filled.as_ref().and_then(|filled| restarted(deployment, filled, look.verification.standing, now)),
     );
-    notices.extend(pending(plan, dry_run));
+    notices.extend(pending(plan, &place, dry_run));
     notices.extend(advised(plan, obedience));
     notices
 }
@@ -47,6 +49,13 @@ fn is_news(filled: &Filled, now: Timestamp) -> bool {
 
 pub(crate) fn notice(reason: Reason, note: String) -> Notice {
     Notice::new(reason, cut(note))
+}
+
+/// Where people have to write what shall last, if a tool would set it back elsewhere: a sentence with a space before it.
+fn lasting_place(deployment: &FlinkDeployment) -> String {
+    let managed = ManagedByReport::of(deployment).filter(|managed| !managed.name.is_empty());
+    let place = managed.and_then(|managed| managed.lasting_place());
+    place.map(|place| format!(" Lasting place: {place}.")).unwrap_or_default()
 }
 
 fn opted_out(deployment: &FlinkDeployment, plan: &Plan) -> Notice {
@@ -92,7 +101,7 @@ fn expiry(obedience: &Obedience, now: Timestamp) -> Option<Notice> {
 }
 
 /// The last change, told from the record on the object, so that a crash between change and Event loses nothing.
-fn remediated(filled: &Filled) -> Notice {
+fn remediated(filled: &Filled, place: &str) -> Notice {
     let is_withdrawal =
         filled.restart.as_ref().is_some_and(|restart| restart.withdrawal && restart.change == filled.change);
     if let Some(quarantine) = filled.quarantine.as_ref().filter(|_| is_withdrawal) {
@@ -108,12 +117,12 @@ fn remediated(filled: &Filled) -> Notice {
             "Withdrew filled values that their owner now sets in another spelling, or that a restart has failed with. {cost}"
         )
     } else {
-        fitted("Filled ", &values, &format!(". {cost} {HOW_TO_OPT_OUT}"))
+        fitted("Filled ", &values, &format!(". {cost}{place} {HOW_TO_OPT_OUT}"))
     };
     Notice { salt: filled.at.to_string(), ..Notice::new(Reason::Remediated, note) }
 }
 
-fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
+fn pending(plan: &Plan, place: &str, dry_run: bool) -> Option<Notice> {
     let fills = by_rule(plan.fills.iter().map(|(target, fill)| (fill.rule, target.shown(&fill.value))));
     let leaving = plan.leaving.iter().map(|target| format!("removal of {target}, which its owner took over"));
     let all: Vec<String> = fills.into_iter().chain(leaving).collect();
@@ -126,8 +135,9 @@ fn pending(plan: &Plan, dry_run: bool) -> Option<Notice> {
             Some(notice(Reason::RemediationAdvised, fitted(would, &all, &format!(": {reason}. {HOW_TO_OPT_OUT}"))))
         }
         Timing::Held(reason) => {
-            let rest = format!(". Held: {reason}. Plan {hash}. {HOW_TO_OPT_OUT}");
             let is_conflict = matches!(reason, checklist::HoldReason::TugOfWar(_));
+            let place = if is_conflict { place } else { "" };
+            let rest = format!(". Held: {reason}. Plan {hash}.{place} {HOW_TO_OPT_OUT}");
             let told = if is_conflict { Reason::RemediationConflict } else { Reason::RemediationHeld };
             Some(notice(told, fitted(would, &all, &rest)))
         }

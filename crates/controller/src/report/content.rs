@@ -7,8 +7,8 @@ use checklist::{
     HoldReason, Holdings, Mode, Obedience, OptOut, Plan, Situation, Target, Timing, Verdict, annotations, find,
 };
 use flink_api::{
-    FilledValueReport, FindingReport, FindingsReport, FlinkDeployment, HistoryEntry, HoldReport, OptOutReport,
-    PendingReport, PolicyReport, QuarantineReport, ReportContent, Standing,
+    FilledValueReport, FindingReport, FindingsReport, FlinkDeployment, HistoryEntry, HoldReport, ManagedByReport,
+    OptOutReport, PendingReport, PolicyReport, QuarantineReport, ReportContent, Standing,
 };
 use jiff::Timestamp;
 
@@ -57,6 +57,7 @@ pub(crate) fn content(seen: Seen<'_>) -> ReportContent {
         hold: seen.refused.map(refused).or_else(|| hold(plan, seen.quiet_until)),
         opt_out: opt_out(deployment, obedience),
         quarantine: quarantine(deployment, holdings),
+        managed_by: ManagedByReport::of(deployment),
         history,
         ..ReportContent::default()
     };

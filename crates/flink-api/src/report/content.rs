@@ -37,6 +37,9 @@ pub struct ReportContent {
     /// A change that failed on this job and is not made again.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<QuarantineReport>,
+    /// Who manages the job beside flink-remedy, and so where a lasting change of it belongs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub managed_by: Option<ManagedByReport>,
     /// The last ten changes, the newest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
@@ -197,6 +200,25 @@ pub struct OptOutReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "kube", schemars(with = "Option<super::crd::DateTime>"))]
     pub until: Option<Timestamp>,
+}
+
+/// Who manages the job beside flink-remedy.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "kube", derive(JsonSchema))]
+#[serde(rename_all = "camelCase", default)]
+pub struct ManagedByReport {
+    /// Argo CD, Flux, Helm or kubectl, by the job's labels and annotations; absent where none has left its mark.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub tool: String,
+    /// What of the tool's manages it: an application, a Kustomization, a `HelmRelease` or a release.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub kind: String,
+    /// Its name, with its namespace before it where the job tells.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub name: String,
+    /// The field managers that have written the job, its status aside, without flink-remedy's own; the first ten.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub managers: Vec<String>,
 }
 
 /// A change that failed on this job and is not made again. The annotation flink-remedy.dev/quarantined on the job is what

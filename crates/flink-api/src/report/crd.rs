@@ -71,6 +71,7 @@ const COLUMNS: &[(&str, &str, &str, i32)] = &[
     ("Age", "date", ".metadata.creationTimestamp", 0),
     ("Mode", "string", ".mode", 1),
     ("Retry", "string", ".hold.nextRetry", 1),
+    ("Manager", "string", ".managedBy.tool", 1),
     ("Message", "string", ".message", 1),
 ];
 

@@ -9,8 +9,8 @@ mod content;
 mod crd;
 
 pub use content::{
-    Cost, FilledValueReport, FindingReport, FindingsReport, HistoryEntry, HoldReport, OptOutReport, OutcomeReport,
-    PendingReport, PolicyReport, QuarantineReport, ReportContent, Standing,
+    Cost, FilledValueReport, FindingReport, FindingsReport, HistoryEntry, HoldReport, ManagedByReport, OptOutReport,
+    OutcomeReport, PendingReport, PolicyReport, QuarantineReport, ReportContent, Standing,
 };
 #[cfg(feature = "kube")]
 pub use crd::{DateTime, Defaults, remediation_report_crd, structural_schema};
