@@ -207,3 +207,23 @@ fn colours_are_for_terminals_or_those_who_force_them() {
         assert!(plain.contains("+    state.backend.incremental") && !plain.contains('\u{1b}'), "{plain}");
     }
 }
+
+#[test]
+fn a_kustomization_names_the_files_that_were_read_and_warns_of_what_kustomize_does_not_read() {
+    let directory = Directory::new();
+    let file = directory.file("orders.yaml", &deployment("orders", "v1_20", GAPS));
+    let ran = diff(&[&file, "-o", "kustomize"], "");
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("kustomize reads files in and below a kustomization's own folder only"), "{}", ran.err);
+    let kustomization: Value = serde_saphyr::from_str(&ran.out).unwrap();
+    assert_eq!(kustomization["resources"], serde_json::json!([file]));
+    let target = &kustomization["patches"][0]["target"];
+    assert_eq!((&target["kind"], &target["name"]), (&"FlinkDeployment".into(), &"orders".into()));
+    let patch: Value = serde_saphyr::from_str(kustomization["patches"][0]["patch"].as_str().unwrap()).unwrap();
+    let patches = documents(&diff(&[&file, "-o", "patch"], "").out);
+    assert_eq!(vec![patch], patches);
+
+    let piped = diff(&["-", "-o", "kustomize"], &deployment("orders", "v1_20", GAPS));
+    assert_eq!((piped.code, piped.err.as_str()), (1, ""));
+    assert!(piped.out.contains("# resources: name here"), "{}", piped.out);
+}

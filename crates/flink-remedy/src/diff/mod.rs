@@ -1,6 +1,7 @@
 //! `flink-remedy diff`: what would be filled, for people and as a patch for Git.
 
 mod changes;
+mod kustomize;
 mod patch;
 mod unified;
 
@@ -17,7 +18,8 @@ use crate::{BAD_INPUT, FINDINGS, printable};
 ///
 /// Reads what `check` reads. Shows every value that a job would get when it is deployed anew, because that is what a
 /// manifest in Git does: also what is right by default only, and what is held while the job runs, with the reason.
-/// `-o patch` prints a merge patch for each job, which kustomize and `kubectl patch --type merge --patch-file` take.
+/// `-o patch` prints a merge patch for each job, which kustomize and `kubectl patch --type merge --patch-file` take;
+/// `-o kustomize` a kustomization of the files that were read with a patch for each job.
 ///
 /// Exit codes: 0 nothing to fill, 1 there is a diff, 2 unreadable input or bad usage.
 #[derive(Args, Clone, Debug)]
@@ -43,6 +45,8 @@ enum Output {
     Diff,
     /// For Git: a YAML document for each job with the filled values only
     Patch,
+    /// For Git: a kustomization with the same patches
+    Kustomize,
 }
 
 /// Writes what would be filled to `out` and what is amiss with the input to `err`.
@@ -63,6 +67,9 @@ pub(crate) fn diff(
     let mut notes: Vec<Vec<String>> =
         checked.jobs().iter().zip(freed.jobs()).map(|(job, freed)| notes(job, freed)).collect();
     let mut differs = false;
+    if matches!(args.output, Output::Kustomize) {
+        kustomize::write_head(freed.jobs(), out, err)?;
+    }
     for ((job, node), notes) in freed.with_nodes().zip(&mut notes) {
         if args.inputs.is_stock() && job.plan.fills.keys().any(|target| matches!(target, Target::LogFile(_))) {
             notes.push(
@@ -74,8 +81,9 @@ pub(crate) fn diff(
         match args.output {
             Output::Diff if is_settled => unified::write_settled(job, notes, out)?,
             Output::Diff => unified::write(job, node, notes, out)?,
-            Output::Patch if is_settled => {}
+            Output::Patch | Output::Kustomize if is_settled => {}
             Output::Patch => patch::write(job, node, notes, out, err)?,
+            Output::Kustomize => kustomize::write(job, node, notes, out, err)?,
         }
     }
     Ok(ExitCode::from(match (unread, differs) {

@@ -23,18 +23,42 @@ pub(super) fn write(
     out: &mut impl Write,
     err: &mut impl Write,
 ) -> io::Result<()> {
-    let named = |key| object.get("metadata").and_then(|metadata| metadata.text(key)).filter(|text| !text.is_empty());
-    let Some(name) = named("name") else {
-        let place = printable(&job.source.to_string());
-        return writeln!(
-            err,
-            "warning: {place}: a patch finds an object by its name, and this one has only metadata.generateName; write metadata.name"
-        );
-    };
+    let Some(named) = named(job, object, err)? else { return Ok(()) };
     writeln!(out, "---")?;
     notes.iter().try_for_each(|note| writeln!(out, "# {note}"))?;
-    writeln!(out, "apiVersion: {GROUP}/{VERSION}\nkind: {}\nmetadata:\n  name: {}", job.kind, quoted(name))?;
-    if let Some(namespace) = named("namespace") {
+    write_body(job, &named, out)
+}
+
+/// What tells an object from others of its kind.
+pub(super) struct Named<'a> {
+    pub(super) name: &'a str,
+    pub(super) namespace: Option<&'a str>,
+}
+
+/// The names of an object; without a name it is told that no patch finds it.
+///
+/// # Errors
+/// `err` cannot be written.
+pub(super) fn named<'a>(job: &Job, object: &'a Node, err: &mut impl Write) -> io::Result<Option<Named<'a>>> {
+    let text = |key| object.get("metadata").and_then(|metadata| metadata.text(key)).filter(|text| !text.is_empty());
+    let Some(name) = text("name") else {
+        let place = printable(&job.source.to_string());
+        writeln!(
+            err,
+            "warning: {place}: a patch finds an object by its name, and this one has only metadata.generateName; write metadata.name"
+        )?;
+        return Ok(None);
+    };
+    Ok(Some(Named { name, namespace: text("namespace") }))
+}
+
+/// Writes the patch itself.
+///
+/// # Errors
+/// `out` cannot be written.
+pub(super) fn write_body(job: &Job, named: &Named<'_>, out: &mut impl Write) -> io::Result<()> {
+    writeln!(out, "apiVersion: {GROUP}/{VERSION}\nkind: {}\nmetadata:\n  name: {}", job.kind, quoted(named.name))?;
+    if let Some(namespace) = named.namespace {
         writeln!(out, "  namespace: {}", quoted(namespace))?;
     }
     let mut spec = String::new();
@@ -83,7 +107,7 @@ fn text(value: &str, indent: &str) -> String {
 }
 
 /// Text in double quotes, as YAML and JSON both read it.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let mut quoted = "\"".to_owned();
     for c in text.chars() {
         match c {

@@ -20,7 +20,7 @@ use serde_json::Value;
 use split::split;
 
 /// What is shown in place of a path for objects of a cluster.
-const CLUSTER: &str = "<cluster>";
+pub(crate) const CLUSTER: &str = "<cluster>";
 /// What is shown in place of a path for standard input.
 pub(crate) const STDIN: &str = "<stdin>";
 
