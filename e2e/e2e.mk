@@ -5,15 +5,18 @@ FLINK_REMEDY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flink-remedy
 E2E_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
 .PHONY: e2e-prepare controlplane crds fko flink-dist flink-jars option-catalogue option-catalogue-check e2e-fko \
-	cluster e2e-cluster browser
+	cluster e2e-cluster browser gitops
 
 # The harness computes the same folders from the same files, so that a plain `cargo test` finds them.
 export FLINK_REMEDY_CACHE
 
-e2e-prepare: controlplane crds fko flink-dist flink-jars cluster browser ## build and fetch what the tests against real programs need (once)
+e2e-prepare: controlplane gitops crds fko flink-dist flink-jars cluster browser ## build and fetch what the tests against real programs need (once)
 
 controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl into the cache
 	@$(E2E_DIR)/controlplane/build.sh "$(FLINK_REMEDY_CACHE)"
+
+gitops: ## build the engines of Argo CD and Flux, and Helm, into the cache
+	@$(E2E_DIR)/gitops/build.sh "$(FLINK_REMEDY_CACHE)"
 
 crds: ## fetch the CRDs of the Flink Kubernetes Operator and of openreports.io into the cache
 	@$(E2E_DIR)/flink/fetch-crds.sh "$(FLINK_REMEDY_CACHE)"

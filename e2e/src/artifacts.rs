@@ -51,6 +51,20 @@ pub fn open_reports_crd() -> Result<PathBuf> {
     Ok(file)
 }
 
+/// A program that `make gitops` builds: `rounds`, which drives the engines of Argo CD and Flux, or `helm`.
+pub fn gitops_program(name: &str) -> Result<PathBuf> {
+    let mut hash = Sha256::new();
+    // The same key as in `gitops/build.sh`.
+    hash.update(include_bytes!("../gitops/go.mod"));
+    hash.update(include_bytes!("../gitops/go.sum"));
+    hash.update(include_bytes!("../gitops/main.go"));
+    hash.update(include_bytes!("../gitops/argo.go"));
+    hash.update(include_bytes!("../gitops/flux.go"));
+    let file = cache()?.join("gitops").join(hex(&hash.finalize()[..8])).join(name);
+    ensure!(file.is_file(), "{} is missing: run `make gitops` first", file.display());
+    Ok(file)
+}
+
 /// The file with the class path of a Flink minor version such as `1.20`, which `make flink-jars` writes.
 pub fn flink_class_path(minor: &str) -> Result<PathBuf> {
     let file = cache()?.join("flink-options").join(format!("{minor}.classpath"));

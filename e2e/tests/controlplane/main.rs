@@ -8,12 +8,15 @@
 
 mod crashes;
 mod endpoints;
+mod engines;
 mod events;
 mod export;
 mod fills;
 mod fko;
+mod gitops;
 mod hooked;
 mod kinds;
+mod kustomize;
 mod layers;
 mod modes;
 mod moments;
