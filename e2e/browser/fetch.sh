@@ -46,7 +46,7 @@ rm -rf out/usr/share/doc out/usr/share/locale out/usr/lib/chromium/libVkLayer_kh
 cat >out/fonts.conf <<'END'
 <?xml version="1.0"?>
 <!DOCTYPE fontconfig SYSTEM "fonts.dtd">
-<fontconfig><dir prefix="relative">usr/share/fonts</dir><cachedir prefix="relative">fonts.cache</cachedir></fontconfig>
+<fontconfig><dir prefix="relative">usr/share/fonts</dir><cachedir prefix="xdg">fontconfig</cachedir></fontconfig>
 END
 cat >out/chromium <<'END'
 #!/bin/sh
@@ -55,7 +55,8 @@ root=$(cd "$(dirname "$0")" && pwd)
 libraries=$(echo "$root"/usr/lib/*-linux-gnu)
 LD_LIBRARY_PATH=$libraries:$libraries/pulseaudio:$(echo "$root"/lib/*-linux-gnu)
 FONTCONFIG_FILE=$root/fonts.conf
-export LD_LIBRARY_PATH FONTCONFIG_FILE
+XDG_CACHE_HOME=$root/cache
+export LD_LIBRARY_PATH FONTCONFIG_FILE XDG_CACHE_HOME
 exec "$root/usr/lib/chromium/chromium-headless-shell" "$@"
 END
 chmod +x out/chromium
