@@ -30,8 +30,8 @@ pub use process::{
 };
 pub use report::{
     Cost, FilledValueReport, FindingReport, FindingsReport, HistoryEntry, HoldReport, ManagedByReport, OWN_GROUP,
-    OWN_VERSION, OptOutReport, OutcomeReport, PendingReport, PolicyReport, QuarantineReport, REPORT_KIND, REPORT_PLURAL,
-    RemediationReport, ReportContent, Standing,
+    OWN_VERSION, OptOutReport, OutcomeReport, PendingReport, PolicyReport, QuarantineReport, REPORT_KIND,
+    REPORT_PLURAL, RemediationReport, ReportContent, Standing,
 };
 #[cfg(feature = "kube")]
 pub use report::{DateTime, Defaults, remediation_report_crd, structural_schema};

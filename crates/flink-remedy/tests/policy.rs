@@ -53,9 +53,9 @@ fn each_job_is_checked_under_the_policy_that_selects_it() {
     ) + "---\n"
         + &policy("all", "  rules: {no-metrics-reporter: {port: 9251}}\n");
     let file = directory.file("policies.yaml", &both);
-    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: n, labels: {team: shop}}\n---\n";
-    let within = deployment("a", "v1_18", "").replace("name: a", "name: a\n  namespace: n");
-    let manifests = format!("{namespace}{within}---\n{}", deployment("b", "v1_18", ""));
+    let namespace = "apiVersion: v1\nkind: Namespace\nmetadata: {name: web, labels: {team: shop}}\n---\n";
+    let within = deployment("a", "v1_18", "flinkConfiguration: {}\n").replace("name: a", "name: a\n  namespace: web");
+    let manifests = format!("{namespace}{within}---\n{}", deployment("b", "v1_18", "flinkConfiguration: {}\n"));
     let ran = check(&["-o", "json", "--policy", &file, "-"], &manifests).json();
     let port = |job: usize| ran["jobs"][job]["plan"]["fills"]["metrics.reporter.prom.port"].clone();
     assert_eq!((port(0), port(1)), ("9250".into(), "9251".into()), "{ran:#}");
@@ -65,8 +65,8 @@ fn each_job_is_checked_under_the_policy_that_selects_it() {
 fn an_opt_out_of_a_mandatory_rule_is_told_and_does_not_count() {
     let directory = Directory::new();
     let file = directory.file("policy.yaml", &policy("strict", "  mandatory: [no-metrics-reporter]\n"));
-    let manifest =
-        deployment("a", "v1_18", "").replace("name: a", "name: a\n  annotations: {flink-remedy.dev/opt-out: 'true'}");
+    let manifest = deployment("a", "v1_18", "flinkConfiguration: {}\n")
+        .replace("name: a", "name: a\n  annotations: {flink-remedy.dev/opt-out: 'true'}");
     let ran = check(&["-o", "json", "--policy", &file, "-"], &manifest);
     assert!(ran.err.contains("no opt-out of MET001 counts, since policy strict makes it mandatory"), "{}", ran.err);
     let fills = ran.json()["jobs"][0]["plan"]["fills"].clone();

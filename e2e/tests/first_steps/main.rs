@@ -97,11 +97,18 @@ async fn the_first_steps_of_the_readme_lead_where_they_say() {
     until(reports, "Held").await;
     until(describe, "Would fill state.backend.incremental=true (CKP003)").await;
     let told = shell.run(preview).await;
-    assert!(told.contains(&format!("{NAMESPACE}/{JOB}: policy examples instead of built-in; restarts once with its state")), "{told}");
+    assert!(
+        told.contains(&format!("{NAMESPACE}/{JOB}: policy examples instead of built-in; restarts once with its state")),
+        "{told}"
+    );
     shell.run(apply).await;
     await_condition("the restart", PATIENCE, async || {
         let job = jobs.get(JOB).await.unwrap();
-        if job.data["spec"]["flinkConfiguration"]["state.backend.incremental"] == "true" { Ok(()) } else { Err(job.data) }
+        if job.data["spec"]["flinkConfiguration"]["state.backend.incremental"] == "true" {
+            Ok(())
+        } else {
+            Err(job.data)
+        }
     })
     .await;
     runs().await;
