@@ -27,7 +27,7 @@ use crate::support::{PATIENCE, plane};
 
 const README: &str = include_str!("../../../README.md");
 const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
-const NAMESPACE: &str = "flink-remedy-examples";
+const NAMESPACE: &str = "flink-jobs";
 const JOB: &str = "inventory-savepoint";
 
 /// The commands between the README's marks.
@@ -69,10 +69,11 @@ async fn the_first_steps_of_the_readme_lead_where_they_say() {
     let admin = plane.admin().await;
     let shell = Shell::new(plane.kubeconfig());
     let commands = commands();
-    let [examples, install, reports, describe, preview, apply, wait, annotate, opt_outs, report] =
-        <[&str; 10]>::try_from(commands).unwrap();
+    let [namespace, example, install, reports, describe, preview, apply, wait, annotate, opt_outs, report] =
+        <[&str; 11]>::try_from(commands).unwrap();
 
-    shell.run(examples).await;
+    shell.run(namespace).await;
+    shell.run(example).await;
     let jobs = flink_deployments(&admin, NAMESPACE);
     let runs = async || {
         let live = jobs.get(JOB).await.unwrap();
