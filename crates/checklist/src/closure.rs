@@ -15,6 +15,8 @@ pub(crate) struct Closure {
     pub(crate) refused: BTreeMap<(&'static str, Option<Key>), String>,
     /// With all fills so far.
     pub(crate) subject: Subject,
+    /// Whether any of them closes a gap.
+    pub(crate) closes_gap: bool,
 }
 
 impl Closure {
@@ -29,7 +31,7 @@ impl Closure {
         for (target, fill) in &respelled {
             subject.fill(&Fill { target: target.clone(), value: fill.value.clone() });
         }
-        let mut closure = Self { fills: respelled, refused: BTreeMap::new(), subject };
+        let mut closure = Self { fills: respelled, refused: BTreeMap::new(), subject, closes_gap: false };
         // Every round but the last adds the fills of a rule, or a setting, that had none before.
         for _ in 0..=rules.len() + policy.settings.len() {
             let before = closure.fills.len();
@@ -46,12 +48,13 @@ impl Closure {
     }
 
     /// Takes a rule's fills whole or not at all.
-    fn add(&mut self, rule: &'static Rule, Judgement { fills, about, .. }: Judgement) {
+    fn add(&mut self, rule: &'static Rule, Judgement { fills, about, verdict, .. }: Judgement) {
         let absent: Vec<Fill> = fills.into_iter().filter(|fill| !self.subject.has(&fill.target)).collect();
         if let Some(reason) = absent.iter().find_map(|fill| refusal(fill, &self.subject)) {
             self.refused.entry((rule.code, about)).or_insert(reason);
             return;
         }
+        self.closes_gap |= verdict == Verdict::Gap && !absent.is_empty();
         for fill in absent {
             self.subject.fill(&fill);
             self.fills.insert(fill.target, PlannedFill { value: fill.value, rule: rule.code });

@@ -187,11 +187,11 @@ fn propose(
     let may_act = |rule: &&'static Rule| obedience.mode(policy.mode_of(rule)) > Mode::Advise;
     let (acting, telling): (Vec<_>, Vec<_>) = rules.iter().copied().filter(fills).partition(may_act);
     let close = |rules: &[&'static Rule]| closed(rules, &subject_then, &respelled, policy, free, !leaving.is_empty());
-    let (mut closure, mut closes_gap) = close(&acting);
+    let mut closure = close(&acting);
     let mut only_told = BTreeSet::new();
     if closure.fills.is_empty() && leaving.is_empty() && !telling.is_empty() {
         let refused = std::mem::take(&mut closure.refused);
-        (closure, closes_gap) = close(&telling);
+        closure = close(&telling);
         closure.refused.extend(refused);
     } else {
         only_told.extend(telling.iter().map(|rule| rule.code));
@@ -202,14 +202,14 @@ fn propose(
         fills: closure.fills,
         leaving,
         refused: closure.refused.into_iter().map(|((code, _), reason)| (code, reason)).collect(),
-        closes_gap,
+        closes_gap: closure.closes_gap,
         only_told,
         ..Plan::nothing()
     };
     (plan, closure.subject)
 }
 
-/// What these rules fill, and whether that closes a gap.
+/// What these rules fill.
 fn closed(
     rules: &[&'static Rule],
     subject: &Subject,
@@ -217,22 +217,20 @@ fn closed(
     policy: &Policy,
     free: bool,
     leaves: bool,
-) -> (Closure, bool) {
+) -> Closure {
     let close = |verdicts: &[Verdict]| Closure::of(rules, subject, respelled.clone(), policy, verdicts);
+    if free {
+        return close(&[Verdict::Gap, Verdict::Implicit]);
+    }
     let gaps = close(&[Verdict::Gap]);
-    let closes_gap = gaps.fills.len() > respelled.len();
     // A running job waits for its next deployment with what is right by default only.
-    let closure = match (free, closes_gap || leaves) {
-        (true, _) => close(&[Verdict::Gap, Verdict::Implicit]),
-        (false, true) => gaps,
-        (false, false) => {
-            let mut implicit = close(&[Verdict::Implicit]);
-            // A gap that is refused stays worth telling.
-            implicit.refused.extend(gaps.refused);
-            implicit
-        }
-    };
-    (closure, closes_gap)
+    if gaps.closes_gap || leaves {
+        return gaps;
+    }
+    let mut implicit = close(&[Verdict::Implicit]);
+    // A gap that is refused stays worth telling.
+    implicit.refused.extend(gaps.refused);
+    implicit
 }
 
 /// How far the furthest of the rules goes that fill something here.

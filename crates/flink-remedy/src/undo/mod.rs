@@ -81,8 +81,6 @@ enum UndoError {
     OperatorConfig(#[from] OperatorConfigError),
     #[error("the process cannot be set up: {0}")]
     Setup(#[from] io::Error),
-    #[error("{0}: whether the job may restart is theirs to say; give what counts with --policy")]
-    Policies(String),
     #[error("FlinkDeployment {0} does not exist; -n names another namespace")]
     NoJob(String),
     #[error("FlinkDeployment {job} cannot be read: {why}")]
@@ -98,6 +96,8 @@ struct Found {
     job: FlinkDeployment,
     platform: Result<Platform, String>,
     policy: Policy,
+    /// What could not be seen, and what that means.
+    unseen: Option<String>,
 }
 
 /// What is to be written, once it is confirmed.
@@ -129,6 +129,9 @@ pub(crate) fn undo(
         Ok(found) => found,
         Err(error) => return failed(&error, err),
     };
+    if let Some(unseen) = &found.unseen {
+        writeln!(err, "warning: {}", harmless(unseen))?;
+    }
     // The command's one look at the clock.
     let reason = format!("undone by flink-remedy undo at {:.0}", Timestamp::now());
     let (preview, patch) = match propose(args, &found, &reason) {
@@ -221,13 +224,10 @@ async fn find(args: &UndoArgs) -> Result<Found, UndoError> {
     } else {
         platform(&client, &source.parse::<Source>()?).await
     };
-    let policies = if args.policy.is_some() {
-        policies
-    } else {
-        policy::of_cluster(&client, &policies).await.map_err(UndoError::Policies)?
-    };
+    let (policies, unseen) =
+        if args.policy.is_some() { (policies, None) } else { policy::of_cluster(&client, &policies).await };
     let policy = policy::chosen(&client, &read, &policies).await;
-    Ok(Found { client, live, job: read, platform, policy })
+    Ok(Found { client, live, job: read, platform, policy, unseen })
 }
 
 fn jobs(client: &Client, namespace: &str) -> (Api<DynamicObject>, ApiResource) {

@@ -8,13 +8,18 @@ use kube::{Api, Client};
 
 use crate::cluster::policies;
 
-/// The cluster's policies, else what counts without any. The version of the Flink operator that the command gives wins.
-pub(super) async fn of_cluster(client: &Client, given: &Policies) -> Result<Policies, String> {
+/// The cluster's policies, else what counts without any, and why they could not be seen, if so: under the built-in policy no
+/// running job restarts unless the command says that the Flink operator keeps its state. The operator's version that the
+/// command gives wins.
+pub(super) async fn of_cluster(client: &Client, given: &Policies) -> (Policies, Option<String>) {
     let built_in = given.built_in().policy.policy.clone();
     let version = built_in.rollout.operator_version;
-    let named = policies(client).await?.unwrap_or_default();
+    let (named, unseen) = match policies(client).await {
+        Ok(named) => (named.unwrap_or_default(), None),
+        Err(why) => (Vec::new(), Some(format!("{why}: the built-in policy counts; give another with --policy"))),
+    };
     let policies = Policies::new(named, built_in);
-    Ok(policies.map(|policy| policy.rollout.operator_version = version.or(policy.rollout.operator_version)))
+    (policies.map(|policy| policy.rollout.operator_version = version.or(policy.rollout.operator_version)), unseen)
 }
 
 /// What the platform wants of this job. Its namespace may not be ours to read: then it counts as one without labels.
