@@ -79,14 +79,18 @@ pub fn write_certificate(folder: &Path) -> String {
 ///
 /// # Panics
 /// When the manifest cannot be read.
-pub fn configuration(namespace: &str, client_config: Value) -> Value {
+pub fn configuration(namespace: &str, client_config: &Value) -> Value {
     let manifest = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests/webhook/configuration.yaml");
     let text = fs::read_to_string(manifest).expect("the manifest");
     let mut configuration: Value = serde_saphyr::from_str(&text).expect("YAML");
     configuration["metadata"]["name"] = json!(namespace);
-    let webhook = &mut configuration["webhooks"][0];
-    webhook["clientConfig"] = client_config;
-    webhook["namespaceSelector"] = json!({ "matchLabels": { "kubernetes.io/metadata.name": namespace } });
+    for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
+        webhook["clientConfig"] = client_config.clone();
+    }
+    let of_namespace = json!({ "matchLabels": { "kubernetes.io/metadata.name": namespace } });
+    configuration["webhooks"][0]["namespaceSelector"] = of_namespace;
+    // Policies are in no namespace: the label tells those of one test.
+    configuration["webhooks"][1]["objectSelector"] = json!({ "matchLabels": { "e2e": namespace } });
     configuration
 }
 

@@ -28,13 +28,13 @@ pub use process::{
     Container, Ingress, JobManagerSpec, PodSpec, PodTemplate, PodTemplateMetadata, Resource, ResourceRequirements,
     TaskManagerSpec, Volume, VolumeMount,
 };
+#[cfg(feature = "kube")]
+pub use report::{Column, DateTime, Defaults, Definition, remediation_report_crd, structural_schema};
 pub use report::{
     Cost, FilledValueReport, FindingReport, FindingsReport, HistoryEntry, HoldReport, ManagedByReport, OWN_GROUP,
     OWN_VERSION, OptOutReport, OutcomeReport, PendingReport, PolicyReport, QuarantineReport, REPORT_KIND,
     REPORT_PLURAL, RemediationReport, ReportContent, Standing,
 };
-#[cfg(feature = "kube")]
-pub use report::{DateTime, Defaults, remediation_report_crd, structural_schema};
 pub use session_job::{FlinkSessionJob, FlinkSessionJobSpec};
 pub use spec_json::{is_same, is_within, last_reconciled_spec, spec_in, spec_of};
 pub use status::{

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use checklist::policy::NamedPolicy;
 use checklist::{Neighbours, Platform};
+use clap::Args;
 use controller::RemediationPolicy;
 use controller::operator_config::{Source, platform_from_files};
 use flink_api::{GROUP, VERSION};
@@ -18,11 +19,18 @@ use crate::client::{ClientError, connect};
 const PAGE: u32 = 500;
 
 /// Which jobs to look at.
-#[derive(Clone, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub(crate) struct Selection {
-    /// One namespace; `None` is all.
+    /// Namespace of the jobs
+    #[arg(short, long, value_name = "NAMESPACE")]
     pub(crate) namespace: Option<String>,
-    /// A label selector.
+
+    /// Jobs of all namespaces (the default)
+    #[arg(short = 'A', long, conflicts_with = "namespace")]
+    pub(crate) all_namespaces: bool,
+
+    /// Jobs with these labels
+    #[arg(short = 'l', long = "selector", value_name = "SELECTOR")]
     pub(crate) labels: Option<String>,
 }
 

@@ -186,7 +186,7 @@ async fn ours(plane: &ControlPlane, folder: &TempDir, name: &str, leads: bool) -
 
 /// The manifests' configuration, for one namespace and an address.
 async fn hook(plane: &ControlPlane, namespace: &str, client_config: Value) {
-    apply(&plane.admin().await, configuration(namespace, client_config)).await;
+    apply(&plane.admin().await, configuration(namespace, &client_config)).await;
 }
 
 async fn grant_lease(plane: &ControlPlane, namespace: &str, leads: bool) {

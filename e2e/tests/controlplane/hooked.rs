@@ -46,7 +46,7 @@ impl Hooked {
 
     /// The manifests' configuration, for this namespace and an address in place of a Service.
     pub(crate) async fn install(&self, client_config: Value) {
-        apply(&self.scene.admin, configuration(&self.scene.namespace, client_config)).await;
+        apply(&self.scene.admin, configuration(&self.scene.namespace, &client_config)).await;
     }
 
     /// The manifests' rights, for names of this namespace.

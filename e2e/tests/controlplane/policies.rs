@@ -8,6 +8,7 @@ use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, Patc
 use serde_json::{Value, json};
 
 use crate::fko::Fko;
+use crate::hooked::Hooked;
 use crate::owner::OPT_OUT;
 use crate::support::{PATIENCE, Scene, annotated, job, record};
 
@@ -370,4 +371,39 @@ async fn a_preview_counts_what_a_policy_would_change_and_writes_nothing() {
     assert!(scene.writes().is_empty(), "{:#?}", scene.writes());
     let broken = preview(&scene, &["/no/such/file"]).await;
     assert_eq!(broken.status.code(), Some(2));
+}
+
+#[tokio::test]
+async fn with_the_webhook_a_policy_that_only_flink_remedy_finds_broken_is_refused() {
+    let hooked = Hooked::new(e2e::Crds::Typed, "verdict").await;
+    let (scene, name) = (&hooked.scene, hooked.scene.policy_name("p"));
+    let operator = Operator::start(&hooked.options(&[]).await.policies_of_cluster());
+    hooked.serves(&operator).await;
+    let of_test = |settings: Value, storage: Value| {
+        let mut policy = policy(
+            &name,
+            &json!({ "settings": settings, "storage": storage,
+            "selector": { "namespaces": { "matchLabels": { "kubernetes.io/metadata.name": scene.namespace } } } }),
+        );
+        policy["metadata"]["labels"]["e2e"] = json!(scene.namespace);
+        policy.to_string()
+    };
+    let setting = |when: &str| json!([{ "key": "rest.flamegraph.enabled", "value": "true", "when": when }]);
+    let deep = format!("{}true{}", "(".repeat(200), ")".repeat(200));
+    for (settings, storage, expected) in [
+        (setting("job.state = 'x'"), json!({}), "is no CEL expression"),
+        (setting("name == 'x'"), json!({}), "cannot be told of any job"),
+        (setting("1 + 1"), json!({}), "is neither true nor false"),
+        (setting(&deep), json!({}), "is no CEL expression"),
+        (json!([{ "key": "execution.checkpointing.timeout", "value": "soon" }]), json!({}), "no duration"),
+        (json!([]), json!({ "checkpoints": "s3://a/{namespace}-{name}" }), "nothing but `-` stands between"),
+    ] {
+        let applied = scene.plane.run_kubectl(&["apply", "-f", "-"], &of_test(settings, storage)).await;
+        assert!(!applied.status.success() && applied.stderr.contains(expected), "{expected}: {applied:?}");
+        assert!(applied.stderr.contains("denied the request"), "{}", applied.stderr);
+    }
+    let taken = of_test(setting("kind == 'Application'"), json!({ "checkpoints": "s3://a/{namespace}/{name}" }));
+    let applied = scene.plane.run_kubectl(&["apply", "-f", "-"], &taken).await;
+    assert!(applied.status.success(), "{applied:?}");
+    assert!(applied.stderr.contains("Warning: storage.checkpoints has no {cluster}"), "{}", applied.stderr);
 }

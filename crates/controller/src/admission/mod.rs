@@ -1,6 +1,6 @@
 //! The mutating webhook: the same subject, evaluation and plan as the loop, at the moment at which they cost nothing.
 //!
-//! It answers on every replica, changes nothing but what it answers, and always allows.
+//! It answers on every replica, changes nothing but what it answers, and always allows a job. A policy that is none it refuses.
 
 mod certificate;
 mod judge;
@@ -24,12 +24,13 @@ use tracing::{debug, info};
 
 use crate::metrics::Metrics;
 use crate::namespaces::NamespaceMetadata;
+use crate::policies::RemediationPolicy;
 use crate::reconcile::gather::{Around, Gathered, gather, gather_in};
 use crate::rollout::halted;
 use certificate::Served;
 use judge::{Arriving, Outcome, Ruling, judge};
 use keeper::{Files, Keeper};
-use wire::{NoReview, Request, allowed};
+use wire::{NoReview, Request, allowed, refused};
 
 pub use server::PATH;
 
@@ -95,6 +96,11 @@ impl Admission {
             self.metrics.reviewed(Outcome::Malformed.into(), started.elapsed());
             debug!(%error, "no review");
         })?;
+        if request.is_of_policy() {
+            let (outcome, answer) = on_policy(&request);
+            self.metrics.reviewed(outcome.into(), started.elapsed());
+            return Ok(answer?);
+        }
         let mut ruling = self.ruling(&request).await;
         if self.dry_run {
             ruling.patch = json_patch::Patch::default();
@@ -148,6 +154,17 @@ impl Admission {
         let namespace = tokio::time::timeout(LOOKUP, namespace).await.ok()?.ok()?;
         Some(gather_in(&self.around, &arriving.deployment, NamespaceMetadata::of(&namespace)))
     }
+}
+
+/// Refuses a policy that its schema lets through and that is none all the same.
+fn on_policy(request: &Request) -> (Outcome, serde_json::Result<Vec<u8>>) {
+    let spec = request.object.get("spec").cloned().unwrap_or_default();
+    let policy = RemediationPolicy { spec, ..RemediationPolicy::default() };
+    if let Some(problem) = policy.problem() {
+        return (Outcome::Refused, refused(&request.uid, &problem));
+    }
+    let warnings = policy.in_force().policy.warnings();
+    (Outcome::Untouched, allowed(&request.uid, &json_patch::Patch::default(), &warnings))
 }
 
 /// Serves reviews, and keeps the certificate for it, until `stop` turns true.

@@ -5,6 +5,8 @@ use k8s_openapi::ByteString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::policies::POLICY_KIND;
+
 const API_VERSION: &str = "admission.k8s.io/v1";
 const KIND: &str = "AdmissionReview";
 
@@ -81,6 +83,11 @@ impl Request {
         review.request.ok_or(NoReview::Empty)
     }
 
+    /// Whether it is about a policy.
+    pub(crate) fn is_of_policy(&self) -> bool {
+        self.kind.kind == POLICY_KIND
+    }
+
     /// The kind of the object, if it is one of FKO's with a job.
     pub(crate) fn kind(&self) -> Option<Kind> {
         Kind::of_name(&self.kind.kind)
@@ -133,13 +140,31 @@ struct Response<'a> {
     patch: Option<ByteString>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     warnings: &'a [String],
+    /// Why it is not allowed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    status: Option<Refusal<'a>>,
 }
 
-/// The answer, which always allows.
+/// A `meta/v1.Status`, as far as a client shows it.
+#[derive(Serialize)]
+struct Refusal<'a> {
+    code: u16,
+    reason: &'a str,
+    message: &'a str,
+}
+
+/// An answer that refuses the object, in these words.
+pub(crate) fn refused(uid: &str, message: &str) -> serde_json::Result<Vec<u8>> {
+    let status = Some(Refusal { code: 422, reason: "Invalid", message });
+    let response = Response { uid, allowed: false, patch_type: None, patch: None, warnings: &[], status };
+    serde_json::to_vec(&Answer { api_version: API_VERSION, kind: KIND, response })
+}
+
+/// An answer that allows.
 pub(crate) fn allowed(uid: &str, patch: &json_patch::Patch, warnings: &[String]) -> serde_json::Result<Vec<u8>> {
     let patch = if patch.is_empty() { None } else { Some(ByteString(serde_json::to_vec(patch)?)) };
     let patch_type = patch.is_some().then_some("JSONPatch");
-    let response = Response { uid, allowed: true, patch_type, patch, warnings };
+    let response = Response { uid, allowed: true, patch_type, patch, warnings, status: None };
     serde_json::to_vec(&Answer { api_version: API_VERSION, kind: KIND, response })
 }
 

@@ -1,13 +1,7 @@
 use checklist::Policy;
-use flink_api::{DateTime, Defaults, OWN_GROUP, OWN_VERSION, structural_schema};
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
-    CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionNames,
-    CustomResourceDefinitionSpec, CustomResourceDefinitionVersion, CustomResourceSubresourceStatus,
-    CustomResourceSubresources, CustomResourceValidation, JSONSchemaProps,
-};
-use kube::core::ObjectMeta;
+use flink_api::{Column, DateTime, Defaults, Definition, structural_schema};
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{CustomResourceDefinition, JSONSchemaProps};
 use schemars::JsonSchema;
-use serde_json::json;
 
 use super::PolicyStatus;
 use super::object::{POLICY_KIND, POLICY_PLURAL};
@@ -33,8 +27,7 @@ pub(super) struct ConditionSchema {
     last_transition_time: (),
 }
 
-/// What `kubectl get` shows: heading, type, where it stands, and from which priority on.
-const COLUMNS: &[(&str, &str, &str, i32)] = &[
+const COLUMNS: &[Column] = &[
     ("Mode", "string", ".spec.mode", 0),
     ("Ready", "string", ".status.conditions[?(@.type==\"Ready\")].status", 0),
     ("Selected", "integer", ".status.jobs.selected", 0),
@@ -49,46 +42,16 @@ const COLUMNS: &[(&str, &str, &str, i32)] = &[
 
 /// The kind's definition, as it is installed.
 pub fn remediation_policy_crd() -> CustomResourceDefinition {
-    CustomResourceDefinition {
-        metadata: ObjectMeta { name: Some(format!("{POLICY_PLURAL}.{OWN_GROUP}")), ..ObjectMeta::default() },
-        spec: CustomResourceDefinitionSpec {
-            group: OWN_GROUP.to_owned(),
-            names: CustomResourceDefinitionNames {
-                categories: Some(vec!["flink-remedy".to_owned()]),
-                kind: POLICY_KIND.to_owned(),
-                list_kind: Some(format!("{POLICY_KIND}List")),
-                plural: POLICY_PLURAL.to_owned(),
-                short_names: Some(vec!["rempol".to_owned()]),
-                singular: Some(POLICY_KIND.to_lowercase()),
-            },
-            scope: "Cluster".to_owned(),
-            versions: vec![version()],
-            ..CustomResourceDefinitionSpec::default()
-        },
-        status: None,
+    Definition {
+        kind: POLICY_KIND,
+        plural: POLICY_PLURAL,
+        short: "rempol",
+        scope: "Cluster",
+        columns: COLUMNS,
+        schema: schema(),
+        has_status: true,
     }
-}
-
-fn version() -> CustomResourceDefinitionVersion {
-    let columns = COLUMNS.iter().map(|(name, type_, json_path, priority)| CustomResourceColumnDefinition {
-        name: (*name).to_owned(),
-        type_: (*type_).to_owned(),
-        json_path: (*json_path).to_owned(),
-        priority: (*priority > 0).then_some(*priority),
-        ..CustomResourceColumnDefinition::default()
-    });
-    CustomResourceDefinitionVersion {
-        name: OWN_VERSION.to_owned(),
-        served: true,
-        storage: true,
-        additional_printer_columns: Some(columns.collect()),
-        subresources: Some(CustomResourceSubresources {
-            status: Some(CustomResourceSubresourceStatus(json!({}))),
-            ..CustomResourceSubresources::default()
-        }),
-        schema: Some(CustomResourceValidation { open_api_v3_schema: Some(schema()) }),
-        ..CustomResourceDefinitionVersion::default()
-    }
+    .into_crd()
 }
 
 fn schema() -> JSONSchemaProps {

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 pub use crd::remediation_policy_crd;
 pub(crate) use follow::{Follower, Objects, follow};
+pub(crate) use object::POLICY_KIND;
 pub use object::{JobCounts, POLICY_PLURAL, PolicyStatus, RemediationPolicy};
 pub(crate) use status::StatusWriter;
 pub(crate) use tally::Tally;

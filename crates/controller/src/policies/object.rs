@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// The kind's name.
-pub(super) const POLICY_KIND: &str = "RemediationPolicy";
+pub(crate) const POLICY_KIND: &str = "RemediationPolicy";
 /// The name of its resource in paths and rights.
 pub const POLICY_PLURAL: &str = "remediationpolicies";
 

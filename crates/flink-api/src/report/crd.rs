@@ -3,14 +3,15 @@ use std::borrow::Cow;
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceColumnDefinition, CustomResourceDefinition, CustomResourceDefinitionNames,
-    CustomResourceDefinitionSpec, CustomResourceDefinitionVersion, CustomResourceValidation, JSONSchemaProps,
+    CustomResourceDefinitionSpec, CustomResourceDefinitionVersion, CustomResourceSubresourceStatus,
+    CustomResourceSubresources, CustomResourceValidation, JSONSchemaProps,
 };
 use kube_core::schema::{OptionalEnum, StructuralSchemaRewriter};
 use kube_core::{ObjectMeta, Resource};
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::{OWN_GROUP, OWN_VERSION, REPORT_KIND, REPORT_PLURAL, RemediationReport, ReportContent};
 
@@ -60,8 +61,7 @@ impl Resource for RemediationReport {
     }
 }
 
-/// What `kubectl get` shows: heading, type, where it stands, and from which priority on.
-const COLUMNS: &[(&str, &str, &str, i32)] = &[
+const COLUMNS: &[Column] = &[
     ("Standing", "string", ".standing", 0),
     ("Gaps", "integer", ".findings.gaps", 0),
     ("Advice", "integer", ".findings.advice", 0),
@@ -75,43 +75,86 @@ const COLUMNS: &[(&str, &str, &str, i32)] = &[
     ("Message", "string", ".message", 1),
 ];
 
-/// The kind's definition, as it is installed.
-pub fn remediation_report_crd() -> CustomResourceDefinition {
-    CustomResourceDefinition {
-        metadata: ObjectMeta { name: Some(format!("{REPORT_PLURAL}.{OWN_GROUP}")), ..ObjectMeta::default() },
-        spec: CustomResourceDefinitionSpec {
-            group: OWN_GROUP.to_owned(),
-            names: CustomResourceDefinitionNames {
-                categories: Some(vec!["flink-remedy".to_owned()]),
-                kind: REPORT_KIND.to_owned(),
-                list_kind: Some(format!("{REPORT_KIND}List")),
-                plural: REPORT_PLURAL.to_owned(),
-                short_names: Some(vec!["remrep".to_owned()]),
-                singular: Some(REPORT_KIND.to_lowercase()),
-            },
-            scope: "Namespaced".to_owned(),
-            versions: vec![version()],
-            ..CustomResourceDefinitionSpec::default()
-        },
-        status: None,
-    }
+/// A column of `kubectl get`: heading, type, where it stands, and from which priority on.
+pub type Column = (&'static str, &'static str, &'static str, i32);
+
+/// What tells one of our kinds from another.
+#[derive(Clone, Debug)]
+pub struct Definition {
+    /// The kind.
+    pub kind: &'static str,
+    /// Its plural.
+    pub plural: &'static str,
+    /// Its short name.
+    pub short: &'static str,
+    /// `Namespaced` or `Cluster`.
+    pub scope: &'static str,
+    /// What `kubectl get` shows.
+    pub columns: &'static [Column],
+    /// Its schema.
+    pub schema: JSONSchemaProps,
+    /// Whether its status is written apart from the rest.
+    pub has_status: bool,
 }
 
-fn version() -> CustomResourceDefinitionVersion {
-    let columns = COLUMNS.iter().map(|(name, type_, json_path, priority)| CustomResourceColumnDefinition {
-        name: (*name).to_owned(),
-        type_: (*type_).to_owned(),
-        json_path: (*json_path).to_owned(),
-        priority: (*priority > 0).then_some(*priority),
-        ..CustomResourceColumnDefinition::default()
-    });
-    CustomResourceDefinitionVersion {
-        name: OWN_VERSION.to_owned(),
-        served: true,
-        storage: true,
-        additional_printer_columns: Some(columns.collect()),
-        schema: Some(CustomResourceValidation { open_api_v3_schema: Some(schema()) }),
-        ..CustomResourceDefinitionVersion::default()
+/// The kind's definition, as it is installed.
+pub fn remediation_report_crd() -> CustomResourceDefinition {
+    Definition {
+        kind: REPORT_KIND,
+        plural: REPORT_PLURAL,
+        short: "remrep",
+        scope: "Namespaced",
+        columns: COLUMNS,
+        schema: schema(),
+        has_status: false,
+    }
+    .into_crd()
+}
+
+impl Definition {
+    /// The definition as the API server takes it.
+    pub fn into_crd(self) -> CustomResourceDefinition {
+        CustomResourceDefinition {
+            metadata: ObjectMeta { name: Some(format!("{}.{OWN_GROUP}", self.plural)), ..ObjectMeta::default() },
+            spec: CustomResourceDefinitionSpec {
+                group: OWN_GROUP.to_owned(),
+                names: CustomResourceDefinitionNames {
+                    categories: Some(vec!["flink-remedy".to_owned()]),
+                    kind: self.kind.to_owned(),
+                    list_kind: Some(format!("{}List", self.kind)),
+                    plural: self.plural.to_owned(),
+                    short_names: Some(vec![self.short.to_owned()]),
+                    singular: Some(self.kind.to_lowercase()),
+                },
+                scope: self.scope.to_owned(),
+                versions: vec![self.version()],
+                ..CustomResourceDefinitionSpec::default()
+            },
+            status: None,
+        }
+    }
+
+    fn version(self) -> CustomResourceDefinitionVersion {
+        let columns = self.columns.iter().map(|(name, type_, json_path, priority)| CustomResourceColumnDefinition {
+            name: (*name).to_owned(),
+            type_: (*type_).to_owned(),
+            json_path: (*json_path).to_owned(),
+            priority: (*priority > 0).then_some(*priority),
+            ..CustomResourceColumnDefinition::default()
+        });
+        let status = CustomResourceSubresources {
+            status: Some(CustomResourceSubresourceStatus(json!({}))),
+            ..CustomResourceSubresources::default()
+        };
+        CustomResourceDefinitionVersion {
+            name: OWN_VERSION.to_owned(),
+            served: true,
+            storage: true,
+            additional_printer_columns: Some(columns.collect()),
+            subresources: self.has_status.then_some(status),
+            schema: Some(CustomResourceValidation { open_api_v3_schema: Some(self.schema) }),
+            ..CustomResourceDefinitionVersion::default()
+        }
     }
 }
 

@@ -13,7 +13,7 @@ pub use content::{
     OutcomeReport, PendingReport, PolicyReport, QuarantineReport, ReportContent, Standing,
 };
 #[cfg(feature = "kube")]
-pub use crd::{DateTime, Defaults, remediation_report_crd, structural_schema};
+pub use crd::{Column, DateTime, Defaults, Definition, remediation_report_crd, structural_schema};
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use serde::{Deserialize, Serialize};

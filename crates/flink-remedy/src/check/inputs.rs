@@ -131,7 +131,11 @@ impl InputArgs {
         let inputs = if self.cluster.cluster {
             let ClusterArgs { namespace, selector, .. } = self.cluster.clone();
             let operator_config = self.operator_config.as_deref();
-            let mut inputs = Inputs::of_cluster(&Selection { namespace, labels: selector }, operator_config, err)?;
+            let mut inputs = Inputs::of_cluster(
+                &Selection { namespace, labels: selector, ..Selection::default() },
+                operator_config,
+                err,
+            )?;
             if self.policy.is_some() {
                 inputs.policies = given;
             } else {

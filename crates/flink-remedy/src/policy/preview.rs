@@ -36,17 +36,8 @@ pub(super) struct PreviewArgs {
     #[arg(long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     policy: Option<PathBuf>,
 
-    /// Namespace of the jobs
-    #[arg(short, long, value_name = "NAMESPACE")]
-    namespace: Option<String>,
-
-    /// Jobs of all namespaces (the default)
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
-    all_namespaces: bool,
-
-    /// Jobs with these labels
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    selector: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
 
     /// The Flink operator's own configuration: NAMESPACE/CONFIGMAP, its directory, or `none`
     #[arg(long, value_name = "SOURCE", value_hint = clap::ValueHint::AnyPath)]
@@ -163,8 +154,7 @@ pub(super) fn preview(args: &PreviewArgs, out: &mut impl Write, err: &mut impl W
 fn compare(args: &PreviewArgs, err: &mut impl Write) -> Result<Preview, Error> {
     let new = load(&args.new).map_err(Error::New)?;
     let given = policies_of(args.policy.as_deref(), args.operator_version)?;
-    let selection = Selection { namespace: args.namespace.clone(), labels: args.selector.clone() };
-    let inputs = Inputs::of_cluster(&selection, args.operator_config.as_deref(), err)?;
+    let inputs = Inputs::of_cluster(&args.selection, args.operator_config.as_deref(), err)?;
     let before = if args.policy.is_some() { given } else { inputs.policies().clone().with_fallback(&given) };
     let version = args.operator_version;
     let after = before.with(new).map(|policy| {

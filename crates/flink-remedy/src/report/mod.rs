@@ -29,17 +29,8 @@ use fleet::Fleet;
 /// Exit codes: 0 done; 2 no cluster, no such kind, no right to it, or a report that cannot be read.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReportArgs {
-    /// Namespace of the jobs
-    #[arg(short, long, value_name = "NAMESPACE")]
-    namespace: Option<String>,
-
-    /// Jobs of all namespaces (the default)
-    #[arg(short = 'A', long, conflicts_with = "namespace")]
-    all_namespaces: bool,
-
-    /// Jobs with these labels
-    #[arg(short = 'l', long, value_name = "SELECTOR")]
-    selector: Option<String>,
+    #[command(flatten)]
+    selection: Selection,
 
     /// Output format; with --opt-outs, table or json
     #[arg(short, long, value_enum, default_value_t)]
@@ -110,7 +101,7 @@ fn show_fleet(
     err: &mut impl Write,
 ) -> Result<io::Result<ExitCode>, ReportError> {
     // The command's one look at the clock.
-    let fleet = fleet::read(&args.selection(), Timestamp::now())?;
+    let fleet = fleet::read(&args.selection, Timestamp::now())?;
     Ok(write_fleet(args.output, &fleet, width, out).and_then(|()| tell(args, &fleet, err)))
 }
 
@@ -131,11 +122,11 @@ fn tell(args: &ReportArgs, fleet: &Fleet, err: &mut impl Write) -> io::Result<Ex
         return Ok(ExitCode::from(BAD_INPUT));
     }
     if fleet.jobs.is_empty() {
-        let place = match &args.namespace {
+        let place = match &args.selection.namespace {
             Some(namespace) => format!("namespace {namespace}"),
             None => "the cluster".to_owned(),
         };
-        let selected = if args.selector.is_some() { " of jobs with such labels" } else { "" };
+        let selected = if args.selection.labels.is_some() { " of jobs with such labels" } else { "" };
         writeln!(
             err,
             "note: no report{selected} in {}: a running operator keeps one beside each job that it watches (`kubectl get \
@@ -156,7 +147,7 @@ fn show_opt_outs(
     }
     // The command's one look at the clock.
     let now = Timestamp::now();
-    let found = opt_outs::read(&args.selection(), now)?;
+    let found = opt_outs::read(&args.selection, now)?;
     Ok(write_opt_outs(args.output, &found, now, out, err).map(|()| ExitCode::SUCCESS))
 }
 
@@ -171,10 +162,4 @@ fn write_opt_outs(
         writeln!(err, "warning: {}", harmless(unseen))?;
     }
     if output == Output::Json { opt_outs::write_json(found, out) } else { opt_outs::write_table(found, now, out) }
-}
-
-impl ReportArgs {
-    fn selection(&self) -> Selection {
-        Selection { namespace: self.namespace.clone(), labels: self.selector.clone() }
-    }
 }

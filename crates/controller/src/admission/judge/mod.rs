@@ -38,6 +38,8 @@ pub(crate) enum Outcome {
     Unreadable,
     /// What was sent is no review.
     Malformed,
+    /// A policy that is none.
+    Refused,
 }
 
 /// What is answered.
