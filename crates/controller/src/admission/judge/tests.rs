@@ -252,3 +252,29 @@ fn malformed_specs_and_children_are_stored_as_they_were_sent() {
     assert_eq!(stored(None, &child), (Outcome::Untouched, child));
     assert!(Arriving::read(&request(None, &json!({"kind": "FlinkDeployment"})), Kind::Deployment, now()).is_none());
 }
+
+#[test]
+fn of_many_things_to_say_the_three_worst_are_said() {
+    let bad = edited(&job(), |job| {
+        job["spec"]["job"]["upgradeMode"] = json!("stateless");
+        job["spec"]["flinkConfiguration"] = json!({
+            "state.checkpoint.dir": "x", "execution.checkpointing.timeout": "soon", "s3.secret-key": "hunter2",
+            "state.backend": "rocksdb", "state.backend.type": "hashmap", "kubernetes.cluster-id": "mine",
+        });
+    });
+    let warnings = ruled(&request(None, &bad), false).warnings;
+    assert_eq!(warnings.len(), MOST_WARNINGS, "{warnings:?}");
+    assert!(warnings[0].starts_with("CKP002") && warnings.iter().all(|warning| !warning.contains("hunter2")));
+}
+
+#[test]
+fn a_quarantine_that_came_with_a_copied_manifest_is_dropped_too() {
+    let record = filled()["metadata"]["annotations"][FILLED].as_str().unwrap().replace(MADE, "2025-01-02T03:04:05Z");
+    let copied = edited(&job(), |job| {
+        job["metadata"]["annotations"] = json!({FILLED: record, QUARANTINED: "0123456789ab"});
+        job["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"] =
+            json!({"f:annotations": {format!("f:{FILLED}"): {}}});
+    });
+    let (outcome, stored) = stored(None, &copied);
+    assert!(outcome == Outcome::Filled && stored["metadata"]["annotations"].get(QUARANTINED).is_none(), "{stored:#}");
+}
