@@ -150,15 +150,26 @@ async fn a_policy_that_changes_restarts_one_job_after_the_other_and_its_deletion
         // Nobody else goes on before this one is back.
         scene.look_again(&operator, 3).await;
         assert_eq!(scene.patches().len(), number, "{:#?}", scene.patches());
+        if number == 1 {
+            // A change in mid-flight is for those that come later.
+            scene.policy("p", json!({ "mode": "Apply", "rollout": rollout, "rules": port(9250) })).await;
+            scene.look_again(&operator, 6).await;
+            assert_eq!(scene.patches().len(), 1, "{:#?}", scene.patches());
+        }
         scene.now_stable(Fko::V1_15, &scene.patches()[number - 1].name).await;
     }
     scene.without_policy("p").await;
     scene.report("a", |report| report["policy"]["name"] == "built-in").await;
     scene.settle(&operator, 3).await;
     assert_eq!(scene.patches().len(), 3, "{:#?}", scene.patches());
+    let mut ports = Vec::new();
     for name in names {
-        assert_eq!(scene.job(name).await.data["spec"]["flinkConfiguration"][INCREMENTAL], "true", "{name}");
+        let options = scene.job(name).await.data["spec"]["flinkConfiguration"].clone();
+        assert_eq!(options[INCREMENTAL], "true", "{name}");
+        ports.push(options[PORT].as_str().unwrap().to_owned());
     }
+    ports.sort();
+    assert_eq!(ports, ["9249", "9250", "9250"]);
 }
 
 #[tokio::test]
