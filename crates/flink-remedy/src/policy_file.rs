@@ -43,7 +43,7 @@ pub enum PolicyFileError {
 pub(crate) fn policies_of(file: Option<&Path>, operator: Option<OperatorVersion>) -> Result<Policies, PolicyFileError> {
     let policies =
         file.map_or_else(|| Ok(Policies::default()), |file| Ok(Policies::new(load(file)?, Policy::default())))?;
-    Ok(policies.map(|policy| policy.rollout.operator_version = operator.or(policy.rollout.operator_version)))
+    Ok(policies.under_operator(operator))
 }
 
 /// The one policy of a command: its file's, else the built-in one.

@@ -2,7 +2,7 @@ use std::cmp::Reverse;
 use std::sync::Arc;
 
 use super::selector::FIELDS;
-use super::{Candidate, Policy};
+use super::{Candidate, OperatorVersion, Policy};
 
 /// Name of the policy that is in force where no other selects a job.
 pub const BUILT_IN: &str = "built-in";
@@ -94,9 +94,10 @@ impl Policies {
         self.listed.iter().chain([&self.fallback]).map(AsRef::as_ref)
     }
 
-    /// Whether there are none but the fallback.
-    pub fn is_empty(&self) -> bool {
-        self.listed.is_empty()
+    /// The same under this version of FKO, where one is known by other means: it wins over what they say.
+    #[must_use]
+    pub fn under_operator(self, version: Option<OperatorVersion>) -> Self {
+        self.map(|policy| policy.rollout.operator_version = version.or(policy.rollout.operator_version))
     }
 
     /// The same policies, each as this makes it.

@@ -108,14 +108,10 @@ impl Follower {
     /// Puts in force what is new; a status that we have written is none.
     fn publish(&self, objects: &Objects) {
         self.objects.send_replace(objects.clone());
-        let named = objects.values().map(|object| {
-            let mut named = object.in_force();
-            let rollout = &mut named.policy.rollout;
-            // The command line knows which operator runs here.
-            rollout.operator_version = self.fallback.rollout.operator_version.or(rollout.operator_version);
-            named
-        });
-        let policies = Policies::new(named.collect(), self.fallback.clone());
+        let named = objects.values().map(RemediationPolicy::in_force).collect();
+        // The command line, by which alone the fallback has a version, knows which operator runs here.
+        let version = self.fallback.rollout.operator_version;
+        let policies = Policies::new(named, self.fallback.clone()).under_operator(version);
         let is_new = self.known.send_if_modified(|known| {
             let is_new = known.as_deref() != Some(&policies);
             if is_new {

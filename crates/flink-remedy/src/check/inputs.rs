@@ -139,7 +139,7 @@ impl InputArgs {
             if self.policy.is_some() {
                 inputs.policies = given;
             } else {
-                inputs.policies = inputs.policies.with_fallback(&given);
+                inputs.policies = inputs.policies.with_fallback(&given).under_operator(self.operator_version);
             }
             inputs
         } else {

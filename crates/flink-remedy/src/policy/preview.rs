@@ -156,10 +156,8 @@ fn compare(args: &PreviewArgs, err: &mut impl Write) -> Result<Preview, Error> {
     let given = policies_of(args.policy.as_deref(), args.operator_version)?;
     let inputs = Inputs::of_cluster(&args.selection, args.operator_config.as_deref(), err)?;
     let before = if args.policy.is_some() { given } else { inputs.policies().clone().with_fallback(&given) };
-    let version = args.operator_version;
-    let after = before.with(new).map(|policy| {
-        policy.rollout.operator_version = version.or(policy.rollout.operator_version);
-    });
+    let before = before.under_operator(args.operator_version);
+    let after = before.with(new).under_operator(args.operator_version);
     let inputs = inputs.under(before);
     let old = inputs.judge().into_jobs();
     let checked = inputs.under(after);

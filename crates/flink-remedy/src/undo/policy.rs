@@ -18,8 +18,7 @@ pub(super) async fn of_cluster(client: &Client, given: &Policies) -> (Policies, 
         Ok(named) => (named.unwrap_or_default(), None),
         Err(why) => (Vec::new(), Some(format!("{why}: the built-in policy counts; give another with --policy"))),
     };
-    let policies = Policies::new(named, built_in);
-    (policies.map(|policy| policy.rollout.operator_version = version.or(policy.rollout.operator_version)), unseen)
+    (Policies::new(named, built_in).under_operator(version), unseen)
 }
 
 /// What the platform wants of this job. Its namespace may not be ours to read: then it counts as one without labels.
