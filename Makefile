@@ -1,6 +1,6 @@
 # The only entry: people and CI call these targets. `make help` lists them.
 .DEFAULT_GOAL := help
-.PHONY: help build check fmt fmt-check lint doc deny layers manifests gen test test-quick bench fuzz demo demo-down clean
+.PHONY: help build check fmt fmt-check lint doc deny layers manifests gen test test-quick bench fuzz advisories image release demo demo-down clean
 
 CARGO_DENY_VERSION := 0.20.2
 
@@ -41,6 +41,9 @@ doc: ## the API documentation builds without a warning
 deny: $(CARGO_DENY) ## licences, sources and duplicates of the dependencies
 	$(CARGO_DENY) --locked check bans licenses sources
 
+advisories: $(CARGO_DENY) ## known vulnerabilities of the dependencies; needs the database of the network, so no part of check
+	$(CARGO_DENY) --locked check advisories
+
 $(CARGO_DENY):
 	cargo install --quiet cargo-deny --locked --version $(CARGO_DENY_VERSION) --no-default-features --root $(FLINK_REMEDY_CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)
 
@@ -75,6 +78,13 @@ fuzz: $(CARGO_FUZZ) ## let libFuzzer look for input that breaks a promise (FUZZ_
 
 $(CARGO_FUZZ):
 	cargo install --quiet cargo-fuzz --locked --version $(CARGO_FUZZ_VERSION) --root $(FLINK_REMEDY_CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)
+
+image: ## the static binary as an OCI image archive from scratch; prints its path
+	@packaging/image.sh "$(FLINK_REMEDY_CACHE)"
+	@packaging/image.sh --print "$(FLINK_REMEDY_CACHE)"
+
+release: controlplane gitops ## what a release consists of, in dist/VERSION (docs/release.md)
+	packaging/release.sh "$(FLINK_REMEDY_CACHE)" "dist/$$(sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -n 1)"
 
 demo: controlplane crds ## a control plane with example jobs and flink-remedy in mode Apply
 	cargo build --locked --package flink-remedy --package e2e

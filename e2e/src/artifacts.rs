@@ -3,6 +3,7 @@
 use std::env;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest, Sha256};
@@ -63,6 +64,28 @@ pub fn gitops_program(name: &str) -> Result<PathBuf> {
     let file = cache()?.join("gitops").join(hex(&hash.finalize()[..8])).join(name);
     ensure!(file.is_file(), "{} is missing: run `make gitops` first", file.display());
     Ok(file)
+}
+
+/// The archive of the image that `make image` packs.
+pub fn image_archive() -> Result<PathBuf> {
+    let file = packed(&["image.sh", "--print"])?;
+    ensure!(file.is_file(), "{} is missing: run `make image` first", file.display());
+    Ok(file)
+}
+
+/// `crane`, which `make image` builds: it moves images to and from registries, and can be one.
+pub fn crane() -> Result<PathBuf> {
+    let file = packed(&["tools.sh", "--print"])?.join("crane");
+    ensure!(file.is_file(), "{} is missing: run `make image` first", file.display());
+    Ok(file)
+}
+
+/// What a script of `packaging` prints of the cache: its keys cover most of the tree and the C library of the machine.
+fn packed(script: &[&str]) -> Result<PathBuf> {
+    let packaging = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../packaging"));
+    let output = Command::new(packaging.join(script[0])).args(&script[1..]).arg(cache()?).output()?;
+    ensure!(output.status.success(), "{script:?}: {}", String::from_utf8_lossy(&output.stderr));
+    Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim_end()))
 }
 
 /// The file with the class path of a Flink minor version such as `1.20`, which `make flink-jars` writes.
