@@ -18,9 +18,9 @@ controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl in
 gitops: ## build the engines of Argo CD and Flux, and Helm, into the cache
 	@$(E2E_DIR)/gitops/build.sh "$(FLINK_REMEDY_CACHE)"
 
-crds: ## fetch the CRDs of the Flink Kubernetes Operator and of openreports.io into the cache
+crds: ## fetch the CRDs of the Flink Kubernetes Operator, and those of others that manifests need, into the cache
 	@$(E2E_DIR)/flink/fetch-crds.sh "$(FLINK_REMEDY_CACHE)"
-	@$(E2E_DIR)/openreports/fetch.sh "$(FLINK_REMEDY_CACHE)"
+	@$(E2E_DIR)/kinds/fetch.sh "$(FLINK_REMEDY_CACHE)"
 
 fko: ## fetch the Flink Kubernetes Operator 1.7 into the cache (110 MB)
 	@$(E2E_DIR)/flink/fko/fetch.sh "$(FLINK_REMEDY_CACHE)"

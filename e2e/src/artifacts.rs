@@ -43,13 +43,23 @@ impl Artifacts {
     }
 }
 
-/// The CRD of openreports.io, which `make crds` fetches.
+/// The CRDs of others that `kinds/crds.list` names, one YAML file each, which `make crds` fetches.
+pub fn crds_of_others() -> Result<Vec<PathBuf>> {
+    let mut hash = Sha256::new();
+    // The same key as in `kinds/fetch.sh`.
+    hash.update(include_bytes!("../kinds/go.mod"));
+    hash.update(include_bytes!("../kinds/go.sum"));
+    hash.update(include_bytes!("../kinds/crds.list"));
+    let folder = cache()?.join("kinds").join(hex(&hash.finalize()[..8]));
+    ensure!(folder.is_dir(), "{} is missing: run `make crds` first", folder.display());
+    let listed = include_str!("../kinds/crds.list").lines().filter_map(|line| line.rsplit('/').next());
+    Ok(listed.map(|file| folder.join(file)).collect())
+}
+
+/// The CRD of openreports.io, which is among them.
 pub fn open_reports_crd() -> Result<PathBuf> {
-    // The same key as in `openreports/fetch.sh`.
-    let key = hex(&Sha256::digest(include_bytes!("../openreports/go.sum"))[..8]);
-    let file = cache()?.join("openreports").join(key).join("openreports.io_reports.yaml");
-    ensure!(file.is_file(), "{} is missing: run `make crds` first", file.display());
-    Ok(file)
+    let is_wanted = |file: &PathBuf| file.ends_with("openreports.io_reports.yaml");
+    crds_of_others()?.into_iter().find(is_wanted).context("kinds/crds.list does not name it")
 }
 
 /// A program that `make gitops` builds: `rounds`, which drives the engines of Argo CD and Flux, or `helm`.

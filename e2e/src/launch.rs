@@ -163,7 +163,9 @@ impl Launch {
     /// etcd and kube-apiserver; again with other ports when somebody else was faster to take one.
     async fn serve(&self, admin_token: &str) -> Result<(Running, String)> {
         for attempt in 1.. {
-            let (etcd, api) = (free_port()?, free_port()?);
+            // Where a NetworkPolicy expects an API server; a node has a network of its own, in which nobody else has taken it.
+            let api = if self.node { 6443 } else { free_port()? };
+            let etcd = free_port()?;
             let server = format!("https://{}:{api}", self.address());
             let mut running = Running::default();
             running.children.push(("etcd", self.etcd(etcd)?));

@@ -35,6 +35,7 @@ mod pki;
 mod plane;
 pub mod process;
 pub mod proxy;
+pub mod shell;
 pub mod state;
 mod wait;
 pub mod webhook;

@@ -1,6 +1,7 @@
 //! Writes what is generated from the code: `cargo xtask gen`, or `cargo xtask gen --check` to see whether it
 //! is up to date. A test checks as well, so that `cargo test` fails on drift.
 
+mod chart;
 mod cli_docs;
 mod generated;
 mod layers;

@@ -14,61 +14,22 @@ mod fko;
 #[path = "../controlplane/support.rs"]
 mod support;
 
-use std::os::unix::fs::symlink;
-use std::path::Path;
-use std::process::Command;
-
-use e2e::artifacts::Artifacts;
-use e2e::{Crds, Operator, OperatorOptions, await_condition, binary, flink_deployments, patch_status};
-use tempfile::TempDir;
+use e2e::shell::{Shell, commands};
+use e2e::{Crds, Operator, OperatorOptions, await_condition, flink_deployments, patch_status};
 
 use crate::fko::{Fko, stable};
 use crate::support::{PATIENCE, plane};
 
 const README: &str = include_str!("../../../README.md");
-const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 const NAMESPACE: &str = "flink-jobs";
 const JOB: &str = "inventory-savepoint";
-
-/// The commands between the README's marks.
-fn commands() -> Vec<&'static str> {
-    let (_, rest) = README.split_once("<!-- first-steps:begin -->").unwrap();
-    let (steps, _) = rest.split_once("<!-- first-steps:end -->").unwrap();
-    steps.lines().filter_map(|line| line.strip_prefix("$ ")).collect()
-}
-
-/// Somebody's shell: `kubectl` and `flink-remedy` are in its path, and a kubeconfig is set.
-struct Shell {
-    path: TempDir,
-    kubeconfig: std::path::PathBuf,
-}
-
-impl Shell {
-    fn new(kubeconfig: &Path) -> Self {
-        let path = tempfile::tempdir().unwrap();
-        symlink(Artifacts::locate().unwrap().binary("kubectl"), path.path().join("kubectl")).unwrap();
-        symlink(binary(), path.path().join("flink-remedy")).unwrap();
-        Self { path, kubeconfig: kubeconfig.to_owned() }
-    }
-
-    /// What a command prints; it has to succeed.
-    async fn run(&self, command: &str) -> String {
-        let path = format!("{}:{}", self.path.path().display(), std::env::var("PATH").unwrap());
-        let mut shell = Command::new("sh");
-        shell.args(["-c", command]).current_dir(ROOT).env("PATH", path).env("KUBECONFIG", &self.kubeconfig);
-        let ran = tokio::task::spawn_blocking(move || shell.output()).await.unwrap().unwrap();
-        let (out, err) = (String::from_utf8_lossy(&ran.stdout), String::from_utf8_lossy(&ran.stderr));
-        assert!(ran.status.success(), "$ {command}\n{out}{err}");
-        format!("{out}{err}")
-    }
-}
 
 #[tokio::test]
 async fn the_first_steps_of_the_readme_lead_where_they_say() {
     let plane = plane(Crds::Typed).await;
     let admin = plane.admin().await;
     let shell = Shell::new(plane.kubeconfig());
-    let commands = commands();
+    let commands = commands(README, "first-steps");
     let [namespace, example, install, reports, describe, preview, apply, wait, annotate, opt_outs, report] =
         <[&str; 11]>::try_from(commands).unwrap();
 
