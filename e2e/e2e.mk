@@ -35,9 +35,11 @@ cluster: flink-dist ## build and pack what a node with pods needs into the cache
 	@$(E2E_DIR)/cluster/node/build.sh "$(FLINK_REMEDY_CACHE)"
 	@$(E2E_DIR)/cluster/image/build.sh "$(FLINK_REMEDY_CACHE)"
 
-e2e-cluster: cluster crds fko ## the tests in a whole cluster with real Flink pods alone (needs root)
+# FLINK_REMEDY_INSTALL: kustomize, chart, sidecar or all (the default here; a run of all tests takes one of them, by the commit).
+e2e-cluster: cluster crds fko gitops image ## the tests in a whole cluster with real Flink pods alone, in every form of installation (needs root)
 	cargo build --locked --package flink-remedy --package e2e
 	cargo test --locked --package e2e --test cluster
+	FLINK_REMEDY_INSTALL="$(or $(FLINK_REMEDY_INSTALL),all)" cargo test --locked --package e2e --test installed
 
 browser: ## fetch a headless Chromium into the cache (110 MB, 300 MB unpacked)
 	@$(E2E_DIR)/browser/fetch.sh "$(FLINK_REMEDY_CACHE)"

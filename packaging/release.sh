@@ -41,7 +41,7 @@ packed "$name" "$name-linux-$architecture.tar.gz"
 cp "$binary/flink-remedy.cdx.json" "$tmp/$name.cdx.json"
 cp "$binary/THIRD-PARTY-NOTICES.txt" "$tmp/"
 
-# manifests/a/b is a-b.yaml; manifests itself is what docs/install.md begins with.
+# manifests/a/b is a-b.yaml; manifests itself is what docs/guides/install.md begins with.
 mkdir "$tmp/$name-manifests"
 find manifests -name kustomization.yaml | sort | while read -r file; do
 	base=$(dirname "$file")

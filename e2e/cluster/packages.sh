@@ -1,7 +1,8 @@
 #!/bin/sh
 # Puts into CACHE/packages/KEY what cannot be built from Go modules: the program `nft`, with which kube-proxy sets its
-# rules, and libseccomp, which is linked into runc. Debian's packages are unpacked, not installed, and verified by apt;
-# where there is no apt, the machine's own do. `packages.sh --print CACHE` only names the folder.
+# rules, `iptables` and `ipset`, with which kube-router does, and libseccomp, which is linked into runc. Debian's packages
+# are unpacked, not installed, and verified by apt; where there is no apt, the machine's own do. `packages.sh --print CACHE`
+# only names the folder.
 set -eu
 print=
 if [ "${1:-}" = --print ]; then print=1; shift; fi
@@ -16,11 +17,14 @@ trap 'rm -rf "$tmp"' EXIT
 mkdir -p "$tmp/out/bin"
 cd "$tmp"
 if ! command -v apt-get >/dev/null; then
-	if ! nft=$(command -v nft) || ! pkg_config=$(command -v pkg-config) || ! pkg-config --exists libseccomp; then
-		echo "packages: install nft, pkg-config and the headers of libseccomp; without apt they are not fetched" >&2
-		exit 1
-	fi
-	ln -s "$nft" "$pkg_config" out/bin/
+	for program in nft iptables iptables-save iptables-restore ipset pkg-config; do
+		if ! file=$(command -v "$program"); then
+			echo "packages: $program is missing; without apt it is not fetched" >&2
+			exit 1
+		fi
+		ln -s "$file" out/bin/
+	done
+	pkg-config --exists libseccomp || { echo "packages: the headers of libseccomp are missing" >&2; exit 1; }
 	mv out "$out"
 	exit 0
 fi
@@ -30,16 +34,26 @@ mkdir -p lists/partial
 options="-q -q -o Dir::State::Lists=$tmp/lists -o APT::Sandbox::User=root"
 apt-get $options update
 apt-get $options download nftables libnftables1 libnftnl11 libmnl0 libjansson4 libedit2 libbsd0 libmd0 libxtables12 \
-	libgmp10 libseccomp-dev
+	libgmp10 iptables libip4tc2 libip6tc2 libnetfilter-conntrack3 libnfnetlink0 ipset libipset13 libseccomp-dev
 for package in *.deb; do dpkg -x "$package" out; done
 rm -rf out/usr/share
 
-cat >out/bin/nft <<'END'
-#!/bin/sh
-# Debian's, with its libraries.
-root=$(dirname "$(dirname "$0")")
-LD_LIBRARY_PATH=$(echo "$root"/usr/lib/*-linux-gnu):$(echo "$root"/lib/*-linux-gnu) exec "$root/usr/sbin/nft" "$@"
-END
+wrap() { # NAME PROGRAM...
+	name=$1
+	shift
+	cat >"out/bin/$name" <<-END
+		#!/bin/sh
+		# Debian's, with its libraries and extensions.
+		root=\$(dirname "\$(dirname "\$0")")
+		libraries=\$(echo "\$root"/usr/lib/*-linux-gnu)
+		export LD_LIBRARY_PATH="\$libraries:\$(echo "\$root"/lib/*-linux-gnu)" XTABLES_LIBDIR="\$libraries/xtables"
+		exec "\$root/usr/sbin/"$* "\$@"
+	END
+	chmod +x "out/bin/$name"
+}
+wrap nft nft
+wrap ipset ipset
+for name in iptables iptables-save iptables-restore; do wrap "$name" xtables-nft-multi "$name"; done
 cat >out/bin/pkg-config <<'END'
 #!/bin/sh
 # Tells cgo of libseccomp and of nothing else. The folders are for the caller: Go's cache does not see this answer change.
@@ -49,6 +63,6 @@ case "$*" in
 *) exit 1 ;;
 esac
 END
-chmod +x out/bin/nft out/bin/pkg-config
-out/bin/nft --version
+chmod +x out/bin/pkg-config
+for program in nft iptables ipset; do "out/bin/$program" --version; done
 mv out "$out"

@@ -14,7 +14,7 @@ use kube::Client;
 use tokio::time::sleep;
 
 use crate::artifacts::Artifacts;
-use crate::cluster::configuration::ADDRESS as NODE;
+use crate::cluster::configuration::{ADDRESS as NODE, SERVICES};
 use crate::cluster::node::Node;
 use crate::crds::{self, Crds};
 use crate::identity::{client, write_kubeconfig};
@@ -232,7 +232,7 @@ impl Launch {
                 format!("--service-account-key-file={}", file("pki/sa.pub")),
                 format!("--token-auth-file={}", file("tokens.csv")),
                 "--authorization-mode=RBAC".into(),
-                "--service-cluster-ip-range=10.96.0.0/16".into(),
+                format!("--service-cluster-ip-range={SERVICES}"),
                 "--allow-privileged=true".into(),
                 format!("--audit-policy-file={}", file("audit-policy.yaml")),
                 format!("--audit-log-path={}", file("audit.log")),

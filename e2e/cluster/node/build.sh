@@ -1,14 +1,14 @@
 #!/bin/sh
 # Builds what a node needs beside Kubernetes' own programs into CACHE/node/KEY, where KEY names the exact sources and
-# this script: containerd, runc, CNI plugins, CoreDNS and the process of a pod's sandbox. What is already there is left
-# alone. `build.sh --print CACHE` only names the folder.
+# this script: containerd, runc, CNI plugins, CoreDNS, kube-router and the process of a pod's sandbox. What is already
+# there is left alone. `build.sh --print CACHE` only names the folder.
 set -eu
 cd "$(dirname "$0")"
 print=
 if [ "${1:-}" = --print ]; then print=1; shift; fi
 cache=${1:?usage: build.sh [--print] CACHE}
 
-key=$(cat build.sh go.mod go.sum coredns/main.go pause/main.go ../packages.sh | sha256sum | cut -c1-16)
+key=$(cat build.sh go.mod go.sum coredns/main.go pause/main.go kube-router/go.* ../packages.sh | sha256sum | cut -c1-16)
 out=$cache/node/$key
 if [ -n "$print" ]; then echo "$out"; exit 0; fi
 mkdir -p "$out/cni"
@@ -39,6 +39,10 @@ build cni/loopback "$plugins/main/loopback"
 build cni/host-local "$plugins/ipam/host-local"
 build coredns ./coredns
 build pause ./pause
+# Of older dependencies than the others, so it has a module of its own.
+cd kube-router
+build kube-router github.com/cloudnativelabs/kube-router/v2/cmd/kube-router
+cd ..
 # It enters namespaces in C, and the sandbox of every pod asks for seccomp.
 packages=$(../packages.sh --print "$cache")
 export CGO_ENABLED=1 PKG_CONFIG="$packages/bin/pkg-config" CGO_CFLAGS="-O2 -g -I$packages/usr/include" \

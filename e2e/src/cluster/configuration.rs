@@ -1,6 +1,6 @@
 //! What the programs of the node are told.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
@@ -10,18 +10,25 @@ pub(crate) const ADDRESS: &str = "198.51.100.10";
 pub(crate) const NAME: &str = "node";
 const DNS: &str = "10.96.0.10";
 const PODS: &str = "10.244.0.0/16";
-/// What pods share with the node is a Unix socket.
-pub(crate) const RUNTIME: &str = "/run/containerd/containerd.sock";
+/// The API server's range of addresses for services.
+pub(crate) const SERVICES: &str = "10.96.0.0/16";
 /// The image of the process that holds a pod's namespaces open, by `cluster/image/build.sh`.
 const SANDBOX: &str = "localhost/pause:1";
 
-/// Of containerd, with the plugins of the network in `plugins` and their configuration in `networks`.
-pub(crate) fn containerd(plugins: &Path, networks: &Path) -> String {
+/// Where containerd listens, which keeps what else it needs in `/run`: a test outside the machine sees this folder too.
+pub(crate) fn runtime(folder: &Path) -> PathBuf {
+    folder.join("containerd.sock")
+}
+
+/// Of containerd in `folder`, with the plugins of the network in `plugins` and their configuration in `networks`.
+pub(crate) fn containerd(folder: &Path, plugins: &Path, networks: &Path) -> String {
     format!(
         "version = 3
 # They look for file systems and folders that are not here, or for a program that nobody runs.
 disabled_plugins = ['io.containerd.internal.v1.opt', 'io.containerd.internal.v1.tracing', 'io.containerd.nri.v1.nri',
     'io.containerd.snapshotter.v1.blockfile', 'io.containerd.snapshotter.v1.erofs', 'io.containerd.differ.v1.erofs']
+[grpc]
+address = '{runtime}'
 [plugins.'io.containerd.cri.v1.images'.pinned_images]
 sandbox = '{SANDBOX}'
 [plugins.'io.containerd.cri.v1.runtime']
@@ -33,6 +40,7 @@ conf_dir = '{networks}'
 [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
 runtime_type = 'io.containerd.runc.v2'
 ",
+        runtime = runtime(folder).display(),
         plugins = plugins.display(),
         networks = networks.display()
     )
@@ -51,7 +59,7 @@ pub(crate) fn network() -> Value {
 pub(crate) fn kubelet(folder: &Path) -> Value {
     json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
-        "containerRuntimeEndpoint": format!("unix://{RUNTIME}"),
+        "containerRuntimeEndpoint": format!("unix://{}", runtime(folder).display()),
         "failCgroupV1": false, "cgroupDriver": "cgroupfs", "failSwapOn": false,
         "address": ADDRESS, "readOnlyPort": 0,
         // Nobody but this machine reaches it.
@@ -77,6 +85,16 @@ pub(crate) fn kube_proxy(kubeconfig: &Path) -> Value {
         // The kernel's table of connections is the whole machine's.
         "conntrack": { "maxPerCore": 0, "min": 0, "tcpEstablishedTimeout": "0s", "tcpCloseWaitTimeout": "0s" },
     })
+}
+
+/// Of kube-router: of all that it can do, the enforcement of `NetworkPolicy`s alone. It lets the node itself reach every pod.
+pub(crate) fn kube_router(kubeconfig: &Path) -> Vec<String> {
+    let parts = ["--run-firewall=true", "--run-router=false", "--run-service-proxy=false", "--health-port=0"];
+    let mut flags = parts.map(str::to_owned).to_vec();
+    flags.push(format!("--kubeconfig={}", kubeconfig.display()));
+    flags.push(format!("--hostname-override={NAME}"));
+    flags.push(format!("--service-cluster-ip-range={SERVICES}"));
+    flags
 }
 
 /// Of `CoreDNS`: names of services and nothing else.

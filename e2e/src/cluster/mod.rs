@@ -1,5 +1,5 @@
-//! A whole Kubernetes cluster of one node, with pods: a control plane beside containerd, kubelet, scheduler, kube-proxy
-//! and `CoreDNS`, in namespaces of its own. A test enters its network and is then on the node.
+//! A whole Kubernetes cluster of one node, with pods: a control plane beside containerd, kubelet, scheduler, kube-proxy,
+//! `CoreDNS` and kube-router, which enforces `NetworkPolicy`s, in namespaces of its own. A test enters its network and is then on the node.
 
 pub(crate) mod configuration;
 pub(crate) mod node;
@@ -102,6 +102,11 @@ impl Cluster {
         let network = format!("/proc/{}/ns/net", plane.holder());
         let network = File::open(&network).with_context(|| format!("cannot open {network}"))?;
         Ok(Self { plane: plane.share()?, folder, network })
+    }
+
+    /// Has the node take an image in, from an archive as `make image` packs it.
+    pub fn import(&self, archive: &Path) -> Result<()> {
+        node::import(&NodeTools::locate()?, self.plane.dir(), archive)
     }
 
     /// Makes a folder of the node, which every pod may write to, and returns its path.

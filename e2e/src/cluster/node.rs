@@ -12,7 +12,7 @@ use kube::Client;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use super::configuration::{self, ADDRESS, NAME, RUNTIME};
+use super::configuration::{self, ADDRESS, NAME};
 use super::{missing, printed};
 use crate::artifacts::{Artifacts, cache};
 use crate::launch::Running;
@@ -73,10 +73,13 @@ impl Node {
         fs::write(networks.join("pods.conflist"), configuration::network().to_string())?;
         fs::write(folder.join("no-resolver"), "")?;
         let file = folder.join("containerd.toml");
-        fs::write(&file, configuration::containerd(&tools.node.join("cni"), &networks))?;
+        fs::write(&file, configuration::containerd(folder, &tools.node.join("cni"), &networks))?;
         let images = tokio::task::spawn_blocking({
-            let (tools, log) = (tools.clone(), folder.join("images.log"));
-            move || import(&tools, &log)
+            let (tools, folder) = (tools.clone(), folder.to_owned());
+            move || {
+                let images = IMAGES.map(|image| tools.images.join(image));
+                images.iter().try_for_each(|image| import(&tools, &folder, image))
+            }
         });
         let node = Self { tools, folder: folder.to_owned(), images };
         let containerd = node.tools.node.join("containerd");
@@ -85,7 +88,7 @@ impl Node {
     }
 
     /// Starts all else and returns when the node takes pods and finds services by name.
-    pub(crate) async fn join(self, kubeconfig: &Path, admin: &Client, running: &mut Running) -> Result<()> {
+    pub(crate) async fn join(mut self, kubeconfig: &Path, admin: &Client, running: &mut Running) -> Result<()> {
         let by_kubeconfig = format!("--kubeconfig={}", kubeconfig.display());
         let kubernetes = |name: &str| self.tools.kubernetes.join(name);
         let scheduler = [by_kubeconfig.clone(), "--leader-elect=false".into(), "--secure-port=0".into()];
@@ -105,8 +108,11 @@ impl Node {
         for object in configuration::dns_service() {
             apply(admin, object).await;
         }
-        self.images.await??;
+        (&mut self.images).await??;
         await_condition("the node to be ready", READY, async || node_is_ready(admin).await).await;
+        // It ends where there is no node of that name.
+        let kube_router = self.tools.node.join("kube-router");
+        running.add("kube-router", self.spawn(&kube_router, &configuration::kube_router(kubeconfig))?);
         Ok(())
     }
 
@@ -125,7 +131,7 @@ impl Node {
         command.spawn().with_context(|| format!("cannot start {}", program.display()))
     }
 
-    /// containerd finds its shim and runc by it, kube-proxy nft.
+    /// containerd finds its shim and runc by it, kube-proxy nft, kube-router iptables and ipset.
     fn path(&self) -> OsString {
         let mut path = OsString::new();
         for folder in [&self.tools.node, &self.tools.packages] {
@@ -137,21 +143,18 @@ impl Node {
     }
 }
 
-/// Has containerd read the archives, once it listens.
-fn import(tools: &NodeTools, log: &Path) -> Result<()> {
-    let start = Instant::now();
-    while !Path::new(RUNTIME).exists() {
+/// Has the containerd of that folder read an archive, once it listens.
+pub(crate) fn import(tools: &NodeTools, folder: &Path, archive: &Path) -> Result<()> {
+    let (start, runtime) = (Instant::now(), configuration::runtime(folder));
+    while !runtime.exists() {
         ensure!(start.elapsed() < READY, "containerd does not listen");
         std::thread::sleep(Duration::from_millis(20));
     }
-    for image in IMAGES {
-        let archive = tools.images.join(image);
-        let log = File::options().create(true).append(true).open(log)?;
-        let mut ctr = Command::new(tools.node.join("ctr"));
-        ctr.args(["--namespace=k8s.io", "images", "import", "--local"]).arg(&archive);
-        let status = ctr.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).status()?;
-        ensure!(status.success(), "ctr cannot import {}: {status}", archive.display());
-    }
+    let log = File::options().create(true).append(true).open(folder.join("images.log"))?;
+    let mut ctr = Command::new(tools.node.join("ctr"));
+    ctr.arg("--address").arg(&runtime).args(["--namespace=k8s.io", "images", "import", "--local"]).arg(archive);
+    let status = ctr.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log).status()?;
+    ensure!(status.success(), "ctr cannot import {}: {status}", archive.display());
     Ok(())
 }
 

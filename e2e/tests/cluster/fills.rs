@@ -3,7 +3,7 @@
 use e2e::http;
 use serde_json::json;
 
-use crate::flink::{Count, Flink};
+use crate::flink::{Flink, SAVEPOINTS};
 use crate::ground::{Ground, job, on_ground};
 
 #[test]
@@ -17,7 +17,7 @@ fn a_running_job_restarts_once_and_goes_on_with_every_fill() {
         ground.scene.filled("j").await;
         ground.stable("j").await;
         let after = ground.flink("j").await;
-        ground.until("the job to be restored", async || goes_on(&after, count, SAVEPOINTS).await).await;
+        ground.until("the job to be restored", async || after.goes_on(count, SAVEPOINTS).await).await;
         assert_fills_reached_flink(ground, &after).await;
         assert_checkpoints_are_incremental(ground, &after).await;
         assert_reporters_answer(ground).await;
@@ -32,21 +32,6 @@ fn a_running_job_restarts_once_and_goes_on_with_every_fill() {
         }
         assert_eq!(ground.told(), ["Remediated", "RemediationUnverified"]);
     });
-}
-
-/// Where a job stopped for its upgrade leaves its state.
-pub(crate) const SAVEPOINTS: &str = "savepoints";
-
-/// Restored from a savepoint or a checkpoint in this folder, and counting where the count was left off.
-pub(crate) async fn goes_on(flink: &Flink, before: Count, from: &str) -> Result<(), String> {
-    let restored = flink.of_job("/checkpoints").await?["latest"]["restored"].clone();
-    let path = restored["external_path"].as_str().unwrap_or_default();
-    if restored["is_savepoint"] != (from == SAVEPOINTS) || !path.starts_with(&format!("file:/flink-data/{from}/")) {
-        return Err(format!("restored: {restored}"));
-    }
-    let count = flink.count().await?;
-    assert!(count.origin == before.origin && count.counted >= before.counted, "{count:?} after {before:?}");
-    Ok(())
 }
 
 /// Flink runs with every value of our one patch; the delays of restarts are among them.

@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use e2e::http;
 use serde_json::Value;
 
+/// Where a job stopped for its upgrade leaves its state.
+pub(crate) const SAVEPOINTS: &str = "savepoints";
+
 /// The REST API of a JobManager; an error is the state in words.
 #[derive(Debug)]
 pub(crate) struct Flink {
@@ -72,5 +75,17 @@ impl Flink {
         let count = names.each_ref().map(|name| value(name));
         let [Some(counted), Some(origin)] = count else { return Err(format!("{path}: {metrics}")) };
         Ok(Count { counted, origin })
+    }
+
+    /// Restored from a savepoint or a checkpoint in this folder, and counting where the count was left off.
+    pub(crate) async fn goes_on(&self, before: Count, from: &str) -> Result<(), String> {
+        let restored = self.of_job("/checkpoints").await?["latest"]["restored"].clone();
+        let path = restored["external_path"].as_str().unwrap_or_default();
+        if restored["is_savepoint"] != (from == SAVEPOINTS) || !path.starts_with(&format!("file:/flink-data/{from}/")) {
+            return Err(format!("restored: {restored}"));
+        }
+        let count = self.count().await?;
+        assert!(count.origin == before.origin && count.counted >= before.counted, "{count:?} after {before:?}");
+        Ok(())
     }
 }

@@ -43,7 +43,7 @@ static FLINK_OPERATOR: OnceCell<()> = OnceCell::const_new();
 pub(crate) struct Ground {
     /// Its namespace.
     pub(crate) scene: Scene,
-    cluster: &'static Cluster,
+    pub(crate) cluster: &'static Cluster,
     folder: TempDir,
 }
 
@@ -59,8 +59,18 @@ pub(crate) fn on_ground(test: &str, body: impl AsyncFnOnce(&Ground)) {
 impl Ground {
     /// A namespace in which jobs can run, in a cluster with the Flink operator.
     async fn new(cluster: &'static Cluster) -> Self {
-        FLINK_OPERATOR.get_or_init(|| install_flink_operator(cluster)).await;
-        let scene = Scene::new("jobs").await;
+        FLINK_OPERATOR
+            .get_or_init(async || {
+                // With a configuration of its own, which gives way.
+                plane(Crds::Typed).await;
+                install_flink_operator(cluster, "").await;
+            })
+            .await;
+        Self::around(cluster, Scene::new("jobs").await).await
+    }
+
+    /// The same in a namespace that is there.
+    pub(crate) async fn around(cluster: &'static Cluster, scene: Scene) -> Self {
         let folder = cluster.folder(&scene.namespace).unwrap();
         for object in surroundings(&scene.namespace, folder.to_str().unwrap()) {
             apply(&scene.admin, object).await;
@@ -177,6 +187,23 @@ impl Ground {
         made.filter(|entry| entry.resource == "deployments" && entry.verb == "create" && entry.code < 300).count()
     }
 
+    /// The note of an Event on a job, once it is there: pods take their time.
+    pub(crate) async fn told_of(&self, name: &str, reason: &str) -> String {
+        self.told_with(name, reason, "").await
+    }
+
+    /// The same of an Event whose note holds the text.
+    pub(crate) async fn told_with(&self, name: &str, reason: &str, text: &str) -> String {
+        self.until(&format!("Event {reason} on {name} with `{text}`"), async || {
+            let mut notes = self.scene.notes(name, reason).await.into_iter();
+            match notes.rfind(|note| note.contains(text)) {
+                Some(note) => Ok(note),
+                None => Err(format!("{:#?}", self.scene.said().await)),
+            }
+        })
+        .await
+    }
+
     /// The reasons of our Events in the order in which they were told, without advice.
     pub(crate) fn told(&self) -> Vec<String> {
         let writes = self.scene.writes().into_iter();
@@ -202,20 +229,30 @@ fn reconciled_generation(status: &Value) -> Option<i64> {
     kept["resource_metadata"]["metadata"]["generation"].as_i64()
 }
 
-async fn install_flink_operator(cluster: &Cluster) {
-    let admin = plane(Crds::Typed).await.admin().await;
-    let mut config = operator_config("flink-operator", SETTINGS);
-    config["data"]["log4j-operator.properties"] = json!(OPERATOR_LOG);
-    apply(&admin, config).await;
+/// Installs the Flink operator anew with settings beside those that tests need, and returns when all its pods are available.
+pub(crate) async fn install_flink_operator(cluster: &Cluster, settings: &str) {
+    let admin = cluster.plane.admin().await;
     let class_path = flink_operator_class_path();
     let (maven, _) = class_path.split_once("/maven/").expect("jars in Maven's folder of the cache");
     let manifest = MANIFEST.replace("@CLASS_PATH@", class_path.trim()).replace("@MAVEN@", &format!("{maven}/maven"));
     apply_yaml(&admin, &manifest).await;
-    let deployments: Api<Deployment> = Api::namespaced(admin, "flink-operator");
-    await_condition("the Flink operator to run", PATIENCE, async || {
-        let status = deployments.get("flink-kubernetes-operator").await.unwrap().status.unwrap_or_default();
-        let is_available = status.available_replicas == Some(1);
-        if is_available { Ok(()) } else { Err(format!("{status:?}\n{}", cluster.logs("flink-operator_", TOLD))) }
+    let mut config = operator_config("flink-operator", &format!("{SETTINGS}{settings}"));
+    config["data"]["log4j-operator.properties"] = json!(OPERATOR_LOG);
+    apply(&admin, config).await;
+    is_available(cluster, "flink-operator", "flink-kubernetes-operator").await;
+}
+
+/// Returns when a Deployment is rolled out: only pods as it is now, and all of them available.
+pub(crate) async fn is_available(cluster: &Cluster, namespace: &str, name: &str) {
+    let deployments: Api<Deployment> = Api::namespaced(cluster.plane.admin().await, namespace);
+    await_condition(&format!("{namespace}/{name} to be available"), PATIENCE, async || {
+        let deployment = deployments.get(name).await.unwrap();
+        let (wanted, status) = (deployment.spec.unwrap().replicas, deployment.status.unwrap_or_default());
+        let counts = [status.replicas, status.updated_replicas, status.available_replicas];
+        let is_seen = status.observed_generation == deployment.metadata.generation;
+        let is_available = is_seen && counts.iter().all(|count| *count == wanted);
+        let logs = || cluster.logs(&format!("{namespace}_"), TOLD);
+        if is_available { Ok(()) } else { Err(format!("{status:?}\n{}", logs())) }
     })
     .await;
 }

@@ -11,6 +11,7 @@ mod fills;
 mod flink;
 mod ground;
 mod machine;
+mod network_policy;
 mod setbacks;
 #[allow(dead_code, reason = "the tests with written statuses use more of it")]
 #[path = "../controlplane/support.rs"]

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::fills::{SAVEPOINTS, goes_on};
-use crate::ground::{Ground, job, on_ground};
+use crate::flink::SAVEPOINTS;
+use crate::ground::{job, on_ground};
 use crate::support::with_mode;
 
 const QUARANTINED: &str = "flink-remedy.dev/quarantined";
@@ -21,12 +21,12 @@ fn what_a_job_cannot_start_with_is_taken_back_and_the_job_goes_on_from_its_state
         let before = ground.create_checkpointed(refusing).await;
         let count = ground.until("the job to count", async || before.count().await).await;
         let operator = ground.start_under(closely).await;
-        let note = told(ground, "RemediationWithdrawn", "the job has failed").await;
+        let note = ground.told_with("j", "RemediationWithdrawn", "the job has failed").await;
         assert!(note.contains("restart-strategy.type=exponential-delay"), "{note}");
         ground.stable("j").await;
         let after = ground.flink("j").await;
-        ground.until("the job to be restored", async || goes_on(&after, count, SAVEPOINTS).await).await;
-        told(ground, "RemediationVerified", "stable again without the values that were taken back").await;
+        ground.until("the job to be restored", async || after.goes_on(count, SAVEPOINTS).await).await;
+        ground.told_with("j", "RemediationVerified", "stable again without the values that were taken back").await;
         ground.scene.settle(&operator, 1).await;
         assert_eq!(ground.scene.patches().len(), 2, "{:#?}", ground.scene.patches());
         assert!(ground.scene.job("j").await.metadata.annotations.unwrap().contains_key(QUARANTINED));
@@ -53,10 +53,10 @@ fn a_setting_with_too_little_memory_is_taken_back_and_a_better_one_verified() {
             }
         };
         let operator = ground.start_under(metaspace("4 mb")).await;
-        told(ground, "RemediationWithdrawn", METASPACE).await;
+        ground.told_with("j", "RemediationWithdrawn", METASPACE).await;
         ground.stable("j").await;
         let after = ground.flink("j").await;
-        ground.until("the job to be restored", async || goes_on(&after, count, "checkpoints").await).await;
+        ground.until("the job to be restored", async || after.goes_on(count, "checkpoints").await).await;
         let halted =
             ground.scene.events().await.into_iter().filter(|event| event.reason.as_deref() == Some("RolloutHalted"));
         assert_eq!(halted.count(), 1, "{:#?}", ground.scene.said().await);
@@ -64,29 +64,15 @@ fn a_setting_with_too_little_memory_is_taken_back_and_a_better_one_verified() {
 
         ground.scene.merge("j", json!({"metadata": {"annotations": {QUARANTINED: null}}})).await;
         let operator = ground.start_under(metaspace("300 mb")).await;
-        told(ground, "RemediationVerified", METASPACE).await;
+        ground.told_with("j", "RemediationVerified", METASPACE).await;
         let again = ground.flink("j").await;
-        ground.until("the job to be restored", async || goes_on(&again, count, "checkpoints").await).await;
+        ground.until("the job to be restored", async || again.goes_on(count, "checkpoints").await).await;
         ground.scene.settle(&operator, 1).await;
         assert_eq!(ground.scene.patches().len(), 3, "{:#?}", ground.scene.patches());
     });
 }
 
 const METASPACE: &str = "jobmanager.memory.jvm-metaspace.size";
-
-/// Returns the note of an Event on the job once it is there: pods take their time.
-async fn told(ground: &Ground, reason: &str, text: &str) -> String {
-    ground
-        .until(&format!("Event {reason} with `{text}`"), async || {
-            let mut notes = ground.scene.notes("j", reason).await.into_iter();
-            let found = notes.rfind(|note| note.contains(text));
-            match found {
-                Some(note) => Ok(note),
-                None => Err(format!("{:#?}", ground.scene.said().await)),
-            }
-        })
-        .await
-}
 
 /// The new deployment takes half a minute more until it has submitted the job, as with a large image or much to restore.
 #[test]
@@ -96,7 +82,7 @@ fn a_slow_restart_is_no_failure() {
         let operator = ground.start_under(closely).await;
         ground.scene.filled("j").await;
         ground.stable("j").await;
-        told(ground, "RemediationVerified", "has completed a checkpoint since").await;
+        ground.told_with("j", "RemediationVerified", "has completed a checkpoint since").await;
         ground.scene.settle(&operator, 1).await;
         assert_eq!(ground.scene.patches().len(), 1, "{:#?}", ground.scene.patches());
         assert_eq!(ground.told(), ["Remediated", "RemediationVerified"]);

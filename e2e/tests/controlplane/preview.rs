@@ -6,7 +6,7 @@ use e2e::{apply_yaml, binary, patch_status};
 use serde_json::{Value, json};
 
 use crate::fko::{Fko, stable};
-use crate::support::{Scene, job, with_mode};
+use crate::support::{MANIFESTS, Scene, job, with_mode};
 
 /// Runs the command line with the token of the manifests' service account.
 async fn check(scene: &Scene, args: &[&str]) -> Output {
@@ -170,6 +170,44 @@ fn finding<'a>(report: &'a Value, job: &str, code: &str) -> &'a Value {
     let mut findings = jobs.filter(|found| found["name"] == job).filter_map(|found| found["findings"].as_array());
     let of_job = findings.next().into_iter().flatten();
     of_job.into_iter().find(|finding| finding["code"] == code).unwrap_or_else(|| panic!("{code} on {job}: {report}"))
+}
+
+/// In both modes of deployment; it is the one that the rule's page shows.
+#[tokio::test]
+async fn the_network_policy_of_the_manifests_is_what_the_rest_port_needs() {
+    let scene = Scene::new("guarded").await;
+    scene.create(job("native")).await;
+    let mut standalone = job("standalone");
+    standalone["spec"]["mode"] = json!("standalone");
+    scene.create(standalone).await;
+    let verdicts = async || {
+        let mut check = Command::new(binary());
+        check.args(["check", "--cluster", "-n", &scene.namespace, "-o", "json"]);
+        check.env("KUBECONFIG", scene.plane.kubeconfig());
+        let report = report(&output(check).await);
+        ["native", "standalone"].map(|job| finding(&report, job, "SEC001").clone())
+    };
+    for found in verdicts().await {
+        let message = found["message"].as_str().unwrap_or_default();
+        assert!(found["verdict"] == "Advice" && message.contains("manifests/security/network-policy"), "{found}");
+    }
+
+    let folder = format!("{MANIFESTS}/security/network-policy");
+    let args = ["apply", "--validate=strict", "-n", &scene.namespace, "-k", &folder, "-o", "json"];
+    let applied = scene.plane.run_kubectl(&args, "").await;
+    assert!(applied.status.success(), "{}", applied.stderr);
+    for found in verdicts().await {
+        let message = found["message"].as_str().unwrap_or_default();
+        assert!(found["verdict"] == "Pass" && message.contains("flink-rest"), "{found}");
+    }
+
+    let mut explain = Command::new(binary());
+    explain.args(["explain", "SEC001"]);
+    let page = String::from_utf8(output(explain).await.stdout).unwrap();
+    let yaml = page.split("```").find_map(|block| block.strip_prefix("yaml\n")).expect("YAML on the page");
+    let shown: Value = serde_saphyr::from_str(yaml).unwrap();
+    let applied: Value = serde_json::from_str(&applied.stdout).unwrap();
+    assert_eq!(applied["spec"], shown["spec"]);
 }
 
 #[tokio::test]

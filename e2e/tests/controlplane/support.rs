@@ -77,12 +77,16 @@ impl Scene {
 
     /// A namespace on the control plane with those CRDs.
     pub(crate) async fn on(crds: Crds, prefix: &str) -> Self {
-        let plane = plane(crds).await;
-        let mark = plane.audit().mark();
-        let (namespace, admin) = (plane.namespace(prefix).await, plane.admin().await);
-        let scene = Self { plane, namespace, admin, mark };
+        let scene = Self::bare(plane(crds).await, prefix).await;
         scene.grant_lease("flink-remedy", "flink-remedy").await;
         scene
+    }
+
+    /// A namespace on a control plane as it is.
+    pub(crate) async fn bare(plane: &'static ControlPlane, prefix: &str) -> Self {
+        let mark = plane.audit().mark();
+        let (namespace, admin) = (plane.namespace(prefix).await, plane.admin().await);
+        Self { plane, namespace, admin, mark }
     }
 
     /// The manifests' rights on the lease, in this namespace, for a service account.
@@ -250,16 +254,20 @@ subjects: [{{kind: ServiceAccount, name: flink-remedy, namespace: flink-remedy}}
     /// jobs, and returns when that many looks are over.
     pub(crate) async fn look_again(&self, operator: &Operator, jobs: u32) {
         let before = looks(operator).await;
-        let api: Api<Namespace> = Api::all(self.admin.clone());
         // Another operator in the same namespace may have come to the same number.
-        let mark = format!("{} {before}", operator.pid());
-        let patch = json!({ "metadata": { "annotations": { "e2e/look": mark } } });
-        api.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(patch)).await.expect("a patch");
+        self.touch(&format!("{} {before}", operator.pid())).await;
         await_condition(&format!("{jobs} more looks"), PATIENCE, async || {
             let now = looks(operator).await;
             if now >= before + f64::from(jobs) { Ok(()) } else { Err((before, now)) }
         })
         .await;
+    }
+
+    /// Sets an annotation of the namespace that means nothing: whoever watches it looks at its jobs.
+    pub(crate) async fn touch(&self, mark: &str) {
+        let api: Api<Namespace> = Api::all(self.admin.clone());
+        let patch = json!({ "metadata": { "annotations": { "e2e/look": mark } } });
+        api.patch(&self.namespace, &PatchParams::default(), &Patch::Merge(patch)).await.expect("a patch");
     }
 
     /// Has everything looked at once more and ends the operator, which posts what is queued: what it has not

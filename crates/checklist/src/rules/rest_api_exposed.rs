@@ -18,23 +18,36 @@ declare_rule! {
     /// cluster, runs code of their own.
     ///
     /// ## What is filled
-    /// Nothing: who has to reach the port, only people know. This policy opens 8081 to the pods of the Flink clusters of its
-    /// namespace and to the Flink operator's namespace, to which others can be added, and leaves every other port as it is:
+    /// Nothing: who has to reach the port, only people know. `kubectl apply -n NAMESPACE -k manifests/security/network-policy`
+    /// opens 8081 to the pods of the Flink clusters of that namespace and to the namespaces of the Flink operator and of
+    /// flink-remedy, to which others can be added, and leaves every other port as it is (docs/guides/rest-port.md):
     ///
     /// ```yaml
     /// apiVersion: networking.k8s.io/v1
     /// kind: NetworkPolicy
     /// metadata:
     ///   name: flink-rest
+    ///   labels: {app.kubernetes.io/name: flink-remedy}
     /// spec:
-    ///   podSelector: {matchLabels: {component: jobmanager, type: flink-native-kubernetes}}
+    ///   podSelector:
+    ///     matchLabels: {component: jobmanager}
+    ///     matchExpressions:
+    ///       - {key: type, operator: In, values: [flink-native-kubernetes, flink-standalone-kubernetes]}
     ///   policyTypes: [Ingress]
     ///   ingress:
-    ///     - ports: [{port: 8081}]
+    ///     - ports: [{protocol: TCP, port: 8081}]
     ///       from:
-    ///         - podSelector: {matchLabels: {type: flink-native-kubernetes}}
-    ///         - namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: flink-operator}}
-    ///     - ports: [{port: 1, endPort: 8080}, {port: 8082, endPort: 65535}]
+    ///         - podSelector:
+    ///             matchExpressions:
+    ///               - {key: type, operator: In, values: [flink-native-kubernetes, flink-standalone-kubernetes]}
+    ///         - namespaceSelector:
+    ///             matchExpressions:
+    ///               - {key: kubernetes.io/metadata.name, operator: In, values: [flink-operator, flink-remedy]}
+    ///     - ports:
+    ///         - {protocol: TCP, port: 1, endPort: 8080}
+    ///         - {protocol: TCP, port: 8082, endPort: 65535}
+    ///         - {protocol: UDP, port: 1, endPort: 65535}
+    ///         - {protocol: SCTP, port: 1, endPort: 65535}
     /// ```
     ///
     /// ## What it costs
@@ -80,7 +93,7 @@ fn check(subject: &Subject, _: &Policy) -> Judgement {
             "for a human: nothing opens the REST port to the outside, but who reaches it inside the cluster is not to be seen here",
         ),
         Some([]) => Judgement::advice(
-            "no NetworkPolicy keeps anybody in the cluster from the REST port; open 8081 to the Flink operator and the job's own pods only",
+            "no NetworkPolicy keeps anybody in the cluster from the REST port; open 8081 to the Flink operator and the job's own pods only (manifests/security/network-policy)",
         ),
         Some(policies) => Judgement::pass(format!("ingress is restricted by NetworkPolicy {}", super::named(policies))),
     }
