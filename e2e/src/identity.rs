@@ -34,7 +34,25 @@ pub(crate) fn write_kubeconfig(file: &Path, server: &str, ca: Option<&Path>, tok
 
 /// A client bound to the current runtime.
 pub(crate) async fn client(server: &str, ca: Option<&Path>, token: &str) -> Result<Client> {
-    let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig(server, ca, token))?;
+    client_of(kubeconfig(server, ca, token)).await
+}
+
+/// The same that asks to act as somebody else.
+pub(crate) async fn client_acting_as(
+    server: &str,
+    ca: Option<&Path>,
+    token: &str,
+    user: &str,
+    groups: &[&str],
+) -> Result<Client> {
+    let mut kubeconfig = kubeconfig(server, ca, token);
+    kubeconfig["users"][0]["user"]["as"] = json!(user);
+    kubeconfig["users"][0]["user"]["as-groups"] = json!(groups);
+    client_of(kubeconfig).await
+}
+
+async fn client_of(kubeconfig: Value) -> Result<Client> {
+    let kubeconfig: Kubeconfig = serde_json::from_value(kubeconfig)?;
     let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await?;
     // kube repeats a request on 429, 503 and 504; a test wants to see them.
     config.default_retry = false;

@@ -117,6 +117,17 @@ impl ControlPlane {
         identity::client(server, self.ca_of(server).as_deref(), token).await.expect("a client")
     }
 
+    /// A client with any bearer token whose user acts as somebody else, in these groups.
+    pub async fn client_acting_as(&self, token: &str, user: &str, groups: &[&str]) -> Client {
+        let client = identity::client_acting_as(self.server(), Some(&self.ca()), token, user, groups).await;
+        client.expect("a client")
+    }
+
+    /// A client of somebody by this name who may do everything.
+    pub async fn almighty(&self, user: &str) -> Client {
+        self.client_acting_as(&self.state.admin_token, user, &["system:masters"]).await
+    }
+
     /// A proxy speaks plain HTTP.
     fn ca_of(&self, server: &str) -> Option<PathBuf> {
         server.starts_with("https:").then(|| self.ca())

@@ -17,6 +17,6 @@ pub use flatten::{FlattenError, flatten, spelled_twice};
 pub use key::Key;
 pub use layers::{EffectiveConf, LayerError, Origin, PlatformLayers, Setting, parse_flat_file};
 pub use options::{FlinkOption, Lookup};
-pub use secret::{MASK, is_credential, is_secret, masked};
+pub use secret::{CREDENTIAL_PARTS, MASK, REFERENCE_ENDINGS, is_credential, is_secret, masked};
 pub use value::{ValueError, parse_bool, parse_duration_ms, parse_enum, parse_memory_bytes};
 pub use version::{FlinkVersion, VersionError};

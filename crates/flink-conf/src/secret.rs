@@ -26,9 +26,9 @@ const SENSITIVE_PARTS: &[&str] = &[
     "http-headers",
 ];
 
-/// Parts of keys whose values are credentials themselves. [`SENSITIVE_PARTS`] also finds names of Secrets, providers
+/// Parts of keys whose values are credentials themselves. [`is_secret`] also finds names of Secrets, providers
 /// of credentials and switches, which are better masked once too often than shown, and no defect.
-const CREDENTIAL_PARTS: &[&str] = &[
+pub const CREDENTIAL_PARTS: &[&str] = &[
     "password",
     "passwd",
     "secret-key",
@@ -53,7 +53,7 @@ const CREDENTIAL_PARTS: &[&str] = &[
 ];
 
 /// Endings of keys that name where a credential is to be had, or how.
-const REFERENCE_ENDINGS: &[&str] = &["provider", "file", "path", "class", "enabled", "type", "keyref", "secrets"];
+pub const REFERENCE_ENDINGS: &[&str] = &["provider", "file", "path", "class", "enabled", "type", "keyref", "secrets"];
 
 /// Whether the value of this key is itself a credential, not the name of one or a switch.
 pub fn is_credential(key: &str) -> bool {

@@ -10,7 +10,7 @@ pub mod crd;
 mod diff;
 mod input;
 pub mod line_by_line;
-mod policy;
+pub mod policy;
 mod policy_file;
 pub mod reference;
 mod report;

@@ -165,3 +165,34 @@ fn what_cannot_be_exported_is_bad_input() {
     }
     assert_eq!(run(&["policy", "export"], "").code, 2);
 }
+
+#[test]
+fn a_guardrail_lists_what_rules_write_and_the_settings_of_every_policy() {
+    let directory = Directory::new();
+    let setting = |name: &str, key: &str| {
+        format!("{}  settings: [{{key: {key}, value: 'true'}}]\n", POLICY.replace("name: p", &format!("name: {name}")))
+    };
+    let policies = [setting("a", "execution.checkpointing.unaligned"), setting("b", "acme.audit")].join("---\n");
+    let file = directory.file("policies.yaml", &policies);
+    let ran = export("guardrail", &["--policy", &file]);
+    assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+    let objects = documents(&ran.out);
+    let [policy, binding] = objects.as_slice() else { panic!("{objects:?}") };
+    assert_eq!(
+        (&policy["kind"], &binding["kind"]),
+        (&json!("ValidatingAdmissionPolicy"), &json!("ValidatingAdmissionPolicyBinding"))
+    );
+    assert_eq!(binding["spec"]["policyName"], policy["metadata"]["name"]);
+    assert_eq!(binding["spec"]["validationActions"], json!(["Deny"]));
+    assert_eq!(policy["spec"]["failurePolicy"], "Fail");
+    assert_eq!(
+        variable(policy, "settings").unwrap(),
+        "['acme.audit', 'execution.checkpointing.unaligned', 'execution.checkpointing.unaligned.enabled']"
+    );
+    assert!(variable(policy, "fills").unwrap().contains("'state.backend.incremental'"));
+    // Without a policy there is nothing beside the rules: what stands in the manifests.
+    let shipped = include_str!("../../../manifests/guardrail/policy.yaml");
+    assert_eq!(documents(&export("guardrail", &[]).out), documents(shipped));
+    let ran = export("guardrail", &["--operator-config", "none"]);
+    assert!(ran.code == 2 && ran.err.contains("does not depend on it"), "{}", ran.err);
+}

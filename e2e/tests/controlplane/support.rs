@@ -8,7 +8,7 @@ use e2e::{
 };
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
+use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -47,6 +47,36 @@ async fn install(plane: &ControlPlane) {
     assert!(applied.status.success(), "{}", applied.stderr);
     let printed = std::process::Command::new(binary()).arg("crd").output().expect("flink-remedy runs");
     plane.install_crds(&String::from_utf8(printed.stdout).expect("YAML is text")).await;
+    guard(plane, SETTINGS).await;
+}
+
+/// Options that policies of tests have under `settings`.
+const SETTINGS: &[&str] = &["rest.flamegraph.enabled"];
+
+/// Puts the guardrail in force, with these options as what policies have under `settings`: what else flink-remedy's identity
+/// writes in any test is refused.
+pub(crate) async fn guard(plane: &ControlPlane, settings: &[&str]) {
+    let listed: Vec<_> = settings.iter().map(|key| json!({ "key": key, "value": "true" })).collect();
+    let policy = json!({ "apiVersion": "flink-remedy.dev/v1alpha1", "kind": "RemediationPolicy",
+        "metadata": { "name": "tests" }, "spec": { "settings": listed } });
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("policy.yaml");
+    std::fs::write(&file, policy.to_string()).expect("the folder is writable");
+    let mut export = std::process::Command::new(binary());
+    let printed = export.args(["policy", "export", "--as", "guardrail", "--policy"]).arg(&file).output();
+    let printed = printed.expect("flink-remedy runs");
+    assert!(printed.status.success(), "{}", String::from_utf8_lossy(&printed.stderr));
+    apply_yaml(&plane.admin().await, &String::from_utf8(printed.stdout).expect("YAML is text")).await;
+    let anybody = plane.almighty("system:serviceaccount:anywhere:flink-remedy").await;
+    await_condition("the guardrail to be in force", PATIENCE, async || {
+        let new = serde_json::from_value(job("new")).expect("an object");
+        let params = PostParams { dry_run: true, ..PostParams::default() };
+        match flink_deployments(&anybody, "default").create(&params, &new).await {
+            Err(kube::Error::Api(status)) if status.message.contains("flink-remedy-guardrail") => Ok(()),
+            other => Err(other),
+        }
+    })
+    .await;
 }
 
 /// The Flink operator's configuration as its chart installs it, with these lines added.

@@ -1,4 +1,4 @@
-//! The two objects of an exported policy, with their fields in the order in which people read them.
+//! The two objects of an exported policy, or of a guardrail, with their fields in the order in which people read them.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -84,4 +84,44 @@ pub struct Patch {
 pub struct BindingSpec {
     /// The policy that it puts in force, for all that it is about.
     pub policy_name: &'static str,
+}
+
+/// `ValidatingAdmissionPolicy.spec`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuardedSpec {
+    /// What becomes of a request where an expression fails.
+    pub failure_policy: &'static str,
+    /// The requests.
+    pub match_constraints: Value,
+    /// Whose requests.
+    pub match_conditions: Vec<Named>,
+    /// Parts of the validations.
+    pub variables: Vec<Named>,
+    /// What has to be true of them.
+    pub validations: Vec<Validation>,
+}
+
+/// What has to be true of a request.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Validation {
+    /// The expression.
+    pub expression: String,
+    /// What is said where it is false and `message_expression` cannot be evaluated.
+    pub message: String,
+    /// What is said where it is false.
+    pub message_expression: String,
+    /// Decides the status of the answer.
+    pub reason: &'static str,
+}
+
+/// `ValidatingAdmissionPolicyBinding.spec`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct GuardingSpec {
+    /// The policy that it puts in force, for all that it is about.
+    pub policy_name: &'static str,
+    /// What becomes of a request that it refuses.
+    pub validation_actions: Vec<&'static str>,
 }

@@ -1,4 +1,4 @@
-//! A policy in the words of others: what flink-remedy fills, said as far as they can say it.
+//! A policy in the words of others: what flink-remedy fills, said as far as they can say it; and what it may write at all.
 //!
 //! Values are derived: rules and planner are run on jobs that are made up for it. What is written here is
 //! when a rule applies, in CEL; it may pass a job over, and never fills what the planner would not.
@@ -10,11 +10,15 @@ mod derive;
 mod document;
 mod expressed;
 mod fill;
+mod guardrail;
 mod shared;
 
 pub use admission::{AdmissionPolicy, Covered};
 pub use defaults::{DefaultLayers, Line};
-pub use document::{BindingSpec, Metadata, Mutation, Named, Object, Patch, PolicySpec};
+pub use document::{
+    BindingSpec, GuardedSpec, GuardingSpec, Metadata, Mutation, Named, Object, Patch, PolicySpec, Validation,
+};
+pub use guardrail::Guardrail;
 
 use flink_conf::Key;
 

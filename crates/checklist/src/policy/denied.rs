@@ -45,10 +45,16 @@ const DENIED: &[(&str, &str)] = &[
     ("$internal.", MOVES),
 ];
 
-const SERVICE_ACCOUNT: &str = "service-account";
+/// Part of every key that names one.
+pub(crate) const SERVICE_ACCOUNT: &str = "service-account";
+
+/// Beginnings of keys that no platform sets for all its jobs.
+pub(crate) fn forbidden_beginnings() -> impl Iterator<Item = &'static str> {
+    DENIED.iter().map(|(prefix, _)| *prefix)
+}
 
 /// Why no platform sets this option for all its jobs, if that is so.
-pub(super) fn why_denied(key: &str) -> Option<String> {
+pub(crate) fn why_denied(key: &str) -> Option<String> {
     let spellings = every_spelling(key);
     if let Some((_, why)) = DENIED
         .iter()
@@ -72,7 +78,7 @@ pub(super) fn why_denied(key: &str) -> Option<String> {
 
 /// Lets the API server refuse what can be told by the beginning of a key.
 pub(super) fn without_denied(schema: &mut Schema) {
-    let prefixes: Vec<String> = DENIED.iter().map(|(prefix, _)| format!("'{prefix}'")).collect();
+    let prefixes: Vec<String> = forbidden_beginnings().map(|prefix| format!("'{prefix}'")).collect();
     let rule = format!("![{}].exists(prefix, self.key.startsWith(prefix))", prefixes.join(", "));
     let message = "no platform sets this for all its jobs: it runs code in them, says which job this is, or gives them other rights";
     schema.insert("x-kubernetes-validations".to_owned(), json!([{ "rule": rule, "message": message }]));

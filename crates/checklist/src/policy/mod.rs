@@ -19,6 +19,7 @@ mod window;
 
 pub(crate) use condition::Facts;
 pub use condition::{Condition, ConditionError};
+pub(crate) use denied::{SERVICE_ACCOUNT, forbidden_beginnings, why_denied};
 pub use document::PolicyDocument;
 pub use mode::{Mode, ModeError};
 pub use parameters::{

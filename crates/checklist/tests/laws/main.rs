@@ -9,6 +9,7 @@ mod pool;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use checklist::export::Guardrail;
 use checklist::{
     Check, Fill, Obedience, OptOut, Plan, RULES, Rule, Subject, Target, Timing, Verdict, Writes, evaluate,
 };
@@ -210,6 +211,15 @@ proptest! {
             let of_policy = |target: &Target| case.policy().settings.iter().any(|setting| Target::Option(setting.written(case.version)) == *target);
             let is_declared = |writes: &Writes| writes.target(case.version).map_or_else(|| of_policy(target), |declared| declared == *target);
             prop_assert!(rule.writes.iter().any(is_declared), "{} {}", fill.rule, target);
+        }
+    }
+
+    #[test]
+    fn what_is_filled_passes_the_guardrail(case in any_case()) {
+        let (_, plan, _) = fill_undeployed(&case, &Obedience::default());
+        let guardrail = Guardrail::new([&case.policy()]);
+        for target in plan.fills.keys() {
+            prop_assert!(guardrail.allows(target), "{}", target);
         }
     }
 

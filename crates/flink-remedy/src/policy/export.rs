@@ -1,24 +1,28 @@
-//! `flink-remedy policy export`: what a policy fills, for the API server itself or as defaults of the Flink operator.
+//! `flink-remedy policy export`: what a policy fills, for the API server itself or as defaults of the Flink operator, and what
+//! flink-remedy may write.
 
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use checklist::export::{AdmissionPolicy, Covered, DefaultLayers, ExportError, LeftOut};
+use checklist::export::{AdmissionPolicy, Covered, DefaultLayers, ExportError, Guardrail, LeftOut};
 use checklist::{Platform, Policy, Rule};
 use clap::{Args, ValueEnum};
 use flink_conf::Key;
 
 use crate::check::{OperatorConfig, OperatorConfigError};
-use crate::policy_file::{PolicyFileError, policy_of};
+use crate::policy_file::{PolicyFileError, policies_of, policy_of};
 use crate::{BAD_INPUT, harmless, printable};
 
-/// Print what a policy fills, for the API server itself or as defaults of the Flink operator
+/// Print what a policy fills, for the API server itself or as defaults of the Flink operator, or what flink-remedy may write
 ///
 /// For clusters in which flink-remedy itself shall not be asked when a job is created. Values are the same that
 /// flink-remedy fills, upon the same Flink operator's configuration; conditions that cannot be said there leave a rule
 /// out, and comments at the top name it with the reason. Export again when the policy, the Flink operator's configuration
 /// or flink-remedy itself has changed.
+///
+/// A guardrail is the other way round: whatever is not listed there the API server refuses to flink-remedy. Its file of policies
+/// may hold all those of a cluster.
 ///
 /// Exit codes: 0 printed, 2 unreadable input, a policy of which nothing can be said, or bad usage.
 #[derive(Args, Clone, Debug)]
@@ -47,6 +51,9 @@ enum Form {
     /// Values of the Flink operator's chart with defaults for jobs of each Flink version. They reach a running job with its
     /// next restart
     FkoDefaults,
+    /// A `ValidatingAdmissionPolicy` with its binding: of flink-remedy's own ServiceAccount the API server takes what the rules
+    /// fill, and the policies' settings, and nothing else
+    Guardrail,
 }
 
 /// Why nothing is printed.
@@ -58,6 +65,8 @@ enum Error {
     Policy(#[from] PolicyFileError),
     #[error("--as {form}: {problem}")]
     Export { form: &'static str, problem: ExportError },
+    #[error("--operator-config: a guardrail does not depend on it; leave it out")]
+    NoOperatorConfig,
     #[error("the policy has no YAML form: {0}")]
     Yaml(#[from] serde_yaml::Error),
 }
@@ -77,6 +86,9 @@ pub(super) fn export(args: &ExportArgs, out: &mut impl Write, err: &mut impl Wri
 }
 
 fn exported(args: &ExportArgs) -> Result<String, Error> {
+    if args.form == Form::Guardrail {
+        return guardrail(args);
+    }
     let policy = policy_of(args.policy.as_deref())?;
     let config = args.operator_config.as_deref().map(OperatorConfig::of);
     let is_stock = config.is_none();
@@ -84,7 +96,35 @@ fn exported(args: &ExportArgs) -> Result<String, Error> {
     match args.form {
         Form::MutatingAdmissionPolicy => admission_policy(&policy, &platform, is_stock),
         Form::FkoDefaults => fko_defaults(&policy, &platform, is_stock),
+        Form::Guardrail => guardrail(args),
     }
+}
+
+fn guardrail(args: &ExportArgs) -> Result<String, Error> {
+    if args.operator_config.is_some() {
+        return Err(Error::NoOperatorConfig);
+    }
+    let policies = policies_of(args.policy.as_deref(), None)?;
+    let comments = [
+        "Printed by `flink-remedy policy export`.",
+        "Of flink-remedy's own ServiceAccount the API server takes what is listed here and nothing else; nobody else's requests are",
+        "looked at. Export it again when a policy has other settings, or flink-remedy itself has changed: before either is rolled out.",
+        "",
+    ]
+    .map(str::to_owned);
+    Ok(commented(&comments) + &guardrail_of(&Guardrail::new(policies.iter().map(|named| &named.policy)))?)
+}
+
+fn guardrail_of(guardrail: &Guardrail) -> Result<String, serde_yaml::Error> {
+    Ok([serde_yaml::to_string(&guardrail.policy())?, serde_yaml::to_string(&guardrail.binding())?].join("---\n"))
+}
+
+/// The guardrail without any platform's settings, as the manifests have it.
+///
+/// # Errors
+/// It has no YAML form.
+pub fn guardrail_manifest() -> Result<String, serde_yaml::Error> {
+    guardrail_of(&Guardrail::new([]))
 }
 
 /// The beginning of every export.

@@ -10,6 +10,8 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 
+pub use export::guardrail_manifest;
+
 /// Print, check and try policies, or say one in the words of others
 #[derive(Args, Clone, Debug)]
 pub(crate) struct PolicyArgs {
