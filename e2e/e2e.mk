@@ -5,18 +5,26 @@ FLINK_REMEDY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flink-remedy
 E2E_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
 .PHONY: e2e-prepare controlplane crds fko flink-dist flink-jars option-catalogue option-catalogue-check e2e-fko \
-	cluster e2e-cluster browser gitops
+	cluster e2e-cluster browser gitops monitoring monitoring-record
 
 # The harness computes the same folders from the same files, so that a plain `cargo test` finds them.
 export FLINK_REMEDY_CACHE
 
-e2e-prepare: controlplane gitops crds fko flink-dist flink-jars cluster browser image ## build and fetch what the tests against real programs need (once)
+e2e-prepare: controlplane gitops monitoring crds fko flink-dist flink-jars cluster browser image ## build and fetch what the tests against real programs need (once)
 
 controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl into the cache
 	@$(E2E_DIR)/controlplane/build.sh "$(FLINK_REMEDY_CACHE)"
 
 gitops: ## build the engines of Argo CD and Flux, and Helm, into the cache
 	@$(E2E_DIR)/gitops/build.sh "$(FLINK_REMEDY_CACHE)"
+
+monitoring: ## build Prometheus and promtool into the cache, and fetch the CRDs of the Prometheus operator
+	@$(E2E_DIR)/monitoring/build.sh "$(FLINK_REMEDY_CACHE)"
+	@$(E2E_DIR)/monitoring/fetch-crds.sh "$(FLINK_REMEDY_CACHE)"
+
+monitoring-record: flink-dist ## record anew what Flink's Prometheus reporters say while a job does badly (12 minutes)
+	cargo build --locked --package e2e --example record_metrics
+	@$(E2E_DIR)/monitoring/record.sh
 
 crds: ## fetch the CRDs of the Flink Kubernetes Operator, and those of others that manifests need, into the cache
 	@$(E2E_DIR)/flink/fetch-crds.sh "$(FLINK_REMEDY_CACHE)"

@@ -101,6 +101,32 @@ fn packed(script: &[&str]) -> Result<PathBuf> {
     Ok(PathBuf::from(String::from_utf8(output.stdout)?.trim_end()))
 }
 
+/// A program that `make monitoring` builds: `prometheus`, `promtool`, or `monitors`, which says what the Prometheus operator and
+/// Grafana make of manifests.
+pub fn monitoring_program(name: &str) -> Result<PathBuf> {
+    let mut hash = Sha256::new();
+    // The same key as in `monitoring/build.sh`.
+    hash.update(include_bytes!("../monitoring/go.mod"));
+    hash.update(include_bytes!("../monitoring/go.sum"));
+    hash.update(include_bytes!("../monitoring/build.flags"));
+    hash.update(include_bytes!("../monitoring/operator/go.mod"));
+    hash.update(include_bytes!("../monitoring/operator/go.sum"));
+    hash.update(include_bytes!("../monitoring/operator/main.go"));
+    hash.update(include_bytes!("../monitoring/operator/dashboards.go"));
+    let file = cache()?.join("monitoring").join(hex(&hash.finalize()[..8])).join(name);
+    ensure!(file.is_file(), "{} is missing: run `make monitoring` first", file.display());
+    Ok(file)
+}
+
+/// The folder with the CRDs of the Prometheus operator, which `make monitoring` fetches.
+pub fn prometheus_operator_crds() -> Result<PathBuf> {
+    // The same key as in `monitoring/fetch-crds.sh`.
+    let key = hex(&Sha256::digest(include_bytes!("../monitoring/operator/go.sum"))[..8]);
+    let folder = cache()?.join("prometheus-operator").join(key);
+    ensure!(folder.is_dir(), "{} is missing: run `make monitoring` first", folder.display());
+    Ok(folder)
+}
+
 /// The file with the class path of a Flink minor version such as `1.20`, which `make flink-jars` writes.
 pub fn flink_class_path(minor: &str) -> Result<PathBuf> {
     let file = cache()?.join("flink-options").join(format!("{minor}.classpath"));

@@ -34,6 +34,7 @@ mod operator;
 mod pki;
 mod plane;
 pub mod process;
+pub mod prometheus;
 pub mod proxy;
 pub mod shell;
 pub mod state;

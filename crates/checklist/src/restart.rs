@@ -4,7 +4,7 @@ use flink_api::{FlinkDeploymentStatus, Parsed, UpgradeMode};
 use flink_conf::options::CHECKPOINT_TIMEOUT;
 use flink_conf::parse_duration_ms;
 use jiff::{SignedDuration, Timestamp};
-use strum::IntoStaticStr;
+use strum::{EnumIter, IntoStaticStr};
 
 use crate::moment::has_high_availability;
 use crate::policy::Verification;
@@ -23,7 +23,7 @@ pub enum RestartOutcome {
 }
 
 /// What shows that a job has not come back from a restart. The variant's name is the label of metrics and reports.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, IntoStaticStr, EnumIter)]
 pub enum Evidence {
     /// FKO has put the last stable spec back.
     RolledBack,

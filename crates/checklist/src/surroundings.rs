@@ -19,8 +19,13 @@ pub struct Surroundings {
 }
 
 /// Metrics of the checklist, as every reporter for Prometheus ends their names.
-const ALERTED: &[&str] =
-    &["numberOfFailedCheckpoints", "lastCheckpointDuration", "outPoolUsage", "numRecordsInPerSecond"];
+const ALERTED: &[&str] = &[
+    "numberOfFailedCheckpoints",
+    "lastCheckpointDuration",
+    "outPoolUsage",
+    "backPressuredTimeMsPerSecond",
+    "numRecordsInPerSecond",
+];
 
 /// What stands around the jobs of a cluster.
 #[derive(Clone, Debug, Default)]

@@ -16,6 +16,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
+use strum::IntoEnumIterator as _;
 
 use crate::events::Reason;
 use crate::jobs::Jobs;
@@ -54,7 +55,7 @@ descriptions! {
     RESTART_FAILURES = "restart_failures", "counter", "evidence", "Restarts that a change caused and the job has not come back from, by what showed it";
     WITHDRAWALS = "withdrawals", "counter", "", "Changes taken back because the job had not come back with them";
     ROLLOUT_HALTED = "rollout_halted", "gauge", "", "1 while no job restarts any more, after too many have not come back";
-    RESTART_IN_FLIGHT = "restart_in_flight", "gauge", "namespace, name, kind", "1 while a restart of ours is under way on this job; without a kind, a FlinkDeployment";
+    RESTART_IN_FLIGHT = "restart_in_flight", "gauge", "namespace, name, kind, deployment", "1 while a restart of ours is under way on this job; without a kind, a FlinkDeployment; of a FlinkSessionJob, deployment is its session cluster";
     EVENTS_EMITTED = "events_emitted", "counter", "reason", "Kubernetes Events posted or found posted, by reason";
     EVENTS_DROPPED = "events_dropped", "counter", "reason", "Kubernetes Events not posted, by reason";
     REPORTS_WRITTEN = "reports_written", "counter", "", "RemediationReports written";
@@ -110,10 +111,10 @@ impl Default for Inner {
             durations: Family::new_with_constructor(|| Histogram::new(exponential_buckets(0.000_016, 4.0, 11))),
             remediations: Family::default(),
             restarts: Counter::default(),
-            failures: Family::default(),
+            failures: from_zero(Evidence::iter().map(|evidence| ("evidence", evidence.label()))),
             withdrawals: Counter::default(),
             events: Family::default(),
-            events_dropped: Family::default(),
+            events_dropped: from_zero(Reason::all().map(|reason| ("reason", reason.as_str()))),
             reports_written: Counter::default(),
             reports_failed: Family::default(),
             reviews: Family::default(),
@@ -122,6 +123,13 @@ impl Default for Inner {
             standings: Mutex::default(),
         }
     }
+}
+
+/// Counters that are there before they count: of one that begins with 1, Prometheus sees no increase, and no alert fires.
+fn from_zero(labels: impl Iterator<Item = Label>) -> Family<Vec<Label>, Counter> {
+    let family = Family::<Vec<Label>, Counter>::default();
+    labels.for_each(|label| drop(family.get_or_create(&vec![label])));
+    family
 }
 
 impl Metrics {
@@ -263,6 +271,9 @@ fn in_flight_labels(job: &FlinkDeployment) -> Vec<(&'static str, String)> {
     if job.kind != Kind::Deployment {
         labels.push(("kind", job.kind.name().to_owned()));
     }
+    if let Some(cluster) = job.session_cluster() {
+        labels.push(("deployment", cluster.to_owned()));
+    }
     labels
 }
 
@@ -284,6 +295,8 @@ fn gauges(
 
 #[cfg(test)]
 mod tests {
+    use flink_api::{FlinkDeploymentSpec, Parsed};
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
     use prometheus_client::encoding::text::encode;
 
     use super::*;
@@ -307,5 +320,41 @@ mod tests {
             assert!(text.contains(&format!("# TYPE flink_remedy_{name} {kind}\n")), "{name} in {text}");
         }
         assert_eq!(text.matches("# TYPE").count(), DESCRIPTIONS.len());
+    }
+
+    #[test]
+    fn what_alerts_count_is_there_before_it_happens() {
+        let mut registry = Registry::with_prefix("flink_remedy");
+        Metrics::default().register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default());
+        let mut text = String::new();
+        encode(&mut text, &registry).unwrap();
+        for series in [
+            "flink_remedy_restart_failures_total{evidence=\"RestartLoop\"} 0\n",
+            "flink_remedy_events_dropped_total{reason=\"Remediated\"} 0\n",
+        ] {
+            assert!(text.contains(series), "{series} in {text}");
+        }
+    }
+
+    #[test]
+    fn a_restart_in_flight_names_the_pods_that_it_concerns() {
+        let job = |kind: Kind, cluster: Option<&str>| FlinkDeployment {
+            kind,
+            metadata: ObjectMeta {
+                namespace: Some("shop".into()),
+                name: Some("orders".into()),
+                ..ObjectMeta::default()
+            },
+            spec: Parsed::Ok(FlinkDeploymentSpec { session_cluster: cluster.map(str::to_owned), ..Default::default() }),
+            status: None,
+        };
+        let labels = |job: &FlinkDeployment| -> Vec<String> {
+            in_flight_labels(job).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+        };
+        assert_eq!(labels(&job(Kind::Deployment, None)), ["namespace=shop", "name=orders"]);
+        assert_eq!(
+            labels(&job(Kind::SessionJob, Some("analytics"))),
+            ["namespace=shop", "name=orders", "kind=FlinkSessionJob", "deployment=analytics"]
+        );
     }
 }

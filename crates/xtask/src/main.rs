@@ -7,6 +7,7 @@ mod generated;
 mod layers;
 mod man;
 mod moments;
+mod monitoring;
 mod options;
 
 use std::io::{self, Write};

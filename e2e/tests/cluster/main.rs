@@ -10,8 +10,12 @@
 mod fills;
 mod flink;
 mod ground;
+#[allow(dead_code, reason = "the tests of the webhook use more of it")]
+#[path = "../controlplane/hooked.rs"]
+mod hooked;
 mod machine;
 mod network_policy;
+mod monitoring;
 mod setbacks;
 #[allow(dead_code, reason = "the tests with written statuses use more of it")]
 #[path = "../controlplane/support.rs"]

@@ -10,7 +10,8 @@ use e2e::flink_dist::{FlinkDist, jdk};
 
 use super::filled::FilledJob;
 
-const SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/flink/local/KeyedNoise.java");
+/// Where the jobs lie, each a class of its own.
+const SOURCES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/flink/local");
 const RESULT: &str = "BASH_JAVA_UTILS_EXEC_RESULT:";
 
 /// Short-lived processes are faster with the first compiler alone; G1's threads are too many for a small machine;
@@ -77,13 +78,13 @@ impl Cluster {
                 ("rest.bind-address", "127.0.0.1"),
                 ("io.tmp.dirs", work.to_str().expect("a path of letters")),
                 // A TaskManager that is first would wait 10 s.
-                ("cluster.registration.error-delay", "200 ms"),
+                ("cluster.registration.error-delay", "200"),
             ],
         );
         let reporter = format!("metrics.reporter.prom.port={reporter}");
         let mut cluster = Self { work: work.to_owned(), processes: Vec::new() };
         thread::scope(|scope| {
-            let classes = scope.spawn(|| compile(dist, work));
+            let classes = scope.spawn(|| compile(dist, work, &job.entry_class));
             let [job_manager, task_manager] =
                 [&JOB_MANAGER, &TASK_MANAGER].map(|role| scope.spawn(move || memory(role, dist, work)));
             let class_path = class_path(&[dist.lib(), vec![joined(classes)]].concat());
@@ -189,15 +190,16 @@ fn memory(role: &Role, dist: &FlinkDist, folder: &Path) -> Memory {
 }
 
 /// Compiles the job against this Flink; returns the folder of its classes.
-fn compile(dist: &FlinkDist, work: &Path) -> PathBuf {
+fn compile(dist: &FlinkDist, work: &Path, class: &str) -> PathBuf {
+    let source = format!("{SOURCES}/{class}.java");
     let classes = work.join("classes");
     let output = Command::new(jdk("javac"))
         .args(["-cp", &class_path(&dist.lib()), "-d"])
         .arg(&classes)
-        .arg(SOURCE)
+        .arg(&source)
         .output()
         .expect("a JDK with javac");
-    assert!(output.status.success(), "{SOURCE}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{source}: {}", String::from_utf8_lossy(&output.stderr));
     classes
 }
 

@@ -6,9 +6,10 @@ declare_rule! {
     /// ## What it checks
     /// Whether the cluster has a `PrometheusRule` with an alert on a metric of the checklist: failed checkpoints
     /// (`numberOfFailedCheckpoints`), how long the last one took (`lastCheckpointDuration`), back-pressure
-    /// (`outPoolUsage`), records read (`numRecordsInPerSecond`). One such alert anywhere in the cluster settles it for every
-    /// job: which jobs an expression covers is not to be told from it. That shows in `check --cluster` only: files say
-    /// nothing of it, and `run` does not look.
+    /// (`outPoolUsage`, `backPressuredTimeMsPerSecond`), records read (`numRecordsInPerSecond`). One such alert anywhere in
+    /// the cluster settles it for every job: which jobs an expression covers is not to be told from it. The shipped ones
+    /// (`kubectl apply -k manifests/monitoring`) do. That shows in `check --cluster` only: files say nothing of it, and
+    /// `run` does not look.
     ///
     /// ## Why it matters
     /// A job that no longer completes checkpoints runs on as if nothing were wrong, until it fails and starts again
