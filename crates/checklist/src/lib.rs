@@ -39,7 +39,7 @@ pub use evaluate::{Finding, cut, evaluate};
 pub use filled::{Announced, Filled, FilledValue, Restart};
 pub use holdings::Holdings;
 pub use labels::{LabelSelector, Labels, Requirement};
-pub use moment::{FreeMoment, HoldReason, Moment};
+pub use moment::{FreeMoment, HoldKind, HoldReason, Moment};
 pub use obedience::{AnnotationProblem, Approval, Obedience, OptOut};
 pub use plan::{Plan, PlannedFill, Timing, plan, plan_with};
 pub use platform::{Platform, PlatformLogFile};

@@ -32,7 +32,12 @@ pub enum Moment {
 }
 
 /// Why a change is held. The variant's name is the label of metrics and reports.
-#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr)]
+#[derive(Clone, Debug, PartialEq, Eq, strum::IntoStaticStr, strum::EnumDiscriminants)]
+#[strum_discriminants(
+    name(HoldKind),
+    derive(strum::EnumIter, strum::IntoStaticStr),
+    doc = "A [`HoldReason`] without what it is about; one for each label."
+)]
 pub enum HoldReason {
     /// The mode allows no restart.
     NextDeploy,

@@ -1,6 +1,10 @@
 //! What holds for every rule of the catalogue.
 
+#![allow(clippy::unwrap_used, reason = "a fixture that cannot be read fails the test")]
+
 use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
 
 use checklist::{RULES, Rule, find};
 
@@ -63,5 +67,20 @@ fn no_section_of_the_docs_is_empty() {
         let last = text.last().copied().unwrap_or_default();
         let bare = text[1..].windows(2).find(|pair| heading(pair[0]) && heading(pair[1]));
         assert!(bare.is_none() && !heading(last), "{}: {bare:?}", rule.code);
+    }
+}
+
+/// What `cargo xtask new-rule` has begun has an end.
+#[test]
+fn nothing_is_still_to_be_written() {
+    let is_begun = |text: &str| text.to_lowercase().contains("to be written");
+    for rule in RULES {
+        assert!(!is_begun(rule.docs), "{}: its docs are still to be written", rule.code);
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(rule.code);
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let text = if path.is_file() { fs::read_to_string(&path).unwrap() } else { String::new() };
+            assert!(!is_begun(&text), "{} is still to be written", path.display());
+        }
     }
 }

@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tracing::{info, warn};
 
 use crate::trouble::{Unlisted, answer, may_not_list, patient, probe, with_causes};
+use crate::troubles::Trouble;
 use crate::watch::{Asks, Forget, Seen};
 
 /// How often a kind is looked for that is not there or may not be read.
@@ -74,7 +75,9 @@ impl Kinds {
             _ if !is_new => {}
             State::Unknown => {}
             State::Absent => info!(namespace, "the kind {name} is not installed; it is looked for from time to time"),
-            State::Unseen(why) => warn!(namespace, "{name}s are left alone, all else goes on: {why}"),
+            State::Unseen(why) => {
+                warn!(trouble = %Trouble::KindUnread, namespace, "{name}s are left alone, all else goes on: {why}")
+            }
             State::Seen => info!(namespace, "{name}s are looked at"),
         }
     }
@@ -134,7 +137,7 @@ impl<F: Forget> Follower<F> {
                     if let Some(state) = answer(&error).and_then(|status| refusal(status, self.kind)) {
                         return state;
                     }
-                    warn!(error = with_causes(&error), resource = self.kind.plural(), "watch interrupted; it goes on");
+                    warn!(trouble = %Trouble::WatchInterrupted, error = with_causes(&error), resource = self.kind.plural(), "watch interrupted; it goes on");
                 }
             }
         }

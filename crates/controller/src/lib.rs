@@ -21,6 +21,7 @@ mod report;
 pub mod rollout;
 mod run;
 mod trouble;
+mod troubles;
 mod watch;
 mod watched;
 
@@ -31,3 +32,4 @@ pub use metrics::{DESCRIPTIONS, Description, Metrics};
 pub use policies::{JobCounts, POLICY_PLURAL, PolicyStatus, RemediationPolicy, remediation_policy_crd};
 pub use run::{Controller, PolicySource, RunError, Settings};
 pub use trouble::with_causes;
+pub use troubles::{Explained, Explanation, Trouble};

@@ -16,6 +16,7 @@ use tracing::{error, warn};
 use crate::jobs::Jobs;
 use crate::reconcile::trigger::digest;
 use crate::trouble::{answer, may_not_list, patient, with_causes};
+use crate::troubles::Trouble;
 
 /// Asks for looks at the jobs of one watched namespace. Closed until this process leads: whoever begins to lead
 /// looks at everything, and a queue that nobody reads would grow for ever.
@@ -205,12 +206,14 @@ pub(crate) fn enqueue(jobs: impl Iterator<Item = ObjectRef<FlinkDeployment>>, qu
 pub(crate) fn complain(resource: &str, error: &watcher::Error, grant: &str) {
     match answer(error) {
         Some(status) if status.is_forbidden() => {
-            error!("{}", may_not_list(resource, status, grant));
+            error!(trouble = %Trouble::MayNotWatch, "{}", may_not_list(resource, status, grant));
         }
         Some(status) if status.is_not_found() => {
-            error!("{resource} is not known to the API server; install the Flink Kubernetes Operator's CRDs");
+            error!(trouble = %Trouble::NoFlinkOperator, "{resource} is not known to the API server; install the Flink Kubernetes Operator's CRDs");
         }
-        _ => warn!(error = with_causes(error), resource, "watch interrupted; it goes on by itself"),
+        _ => {
+            warn!(trouble = %Trouble::WatchInterrupted, error = with_causes(error), resource, "watch interrupted; it goes on by itself")
+        }
     }
 }
 

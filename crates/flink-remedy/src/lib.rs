@@ -8,6 +8,8 @@ mod cluster;
 mod completion;
 pub mod crd;
 mod diff;
+mod explain;
+mod holds;
 mod input;
 pub mod line_by_line;
 pub mod policy;
@@ -16,6 +18,7 @@ pub mod reference;
 mod report;
 pub mod rules;
 pub mod run;
+pub mod troubles;
 mod undo;
 
 use std::ffi::{OsStr, OsString};
@@ -52,7 +55,7 @@ enum Command {
     Check(check::CheckArgs),
     Diff(diff::DiffArgs),
     Rules(rules::RulesArgs),
-    Explain(rules::ExplainArgs),
+    Explain(explain::ExplainArgs),
     Policy(policy::PolicyArgs),
     Report(report::ReportArgs),
     Undo(undo::UndoArgs),
@@ -78,11 +81,11 @@ pub fn parse(args: &[OsString]) -> Result<Cli, clap::Error> {
 /// Does what the command line asks.
 pub fn execute(cli: Cli, stdin: &mut impl Read, out: &mut impl Write, err: &mut impl Write) -> ExitCode {
     let done = match cli.command {
-        Command::Run(args) => return run::run(*args),
+        Command::Run(args) => return run::run(*args, err),
         Command::Check(args) => check::check(&args, stdin, out, err),
         Command::Diff(args) => diff::diff(&args, stdin, out, err),
         Command::Rules(args) => rules::rules(&args, out),
-        Command::Explain(args) => rules::explain(&args, out, err),
+        Command::Explain(args) => explain::explain(&args, out, err),
         Command::Policy(args) => policy::policy(&args, out, err),
         Command::Report(args) => report::report(&args, report::width(), out, err),
         Command::Undo(args) => undo::undo(&args, stdin, io::stdin().is_terminal(), out, err),
@@ -94,7 +97,8 @@ pub fn execute(cli: Cli, stdin: &mut impl Read, out: &mut impl Write, err: &mut 
         // `flink-remedy rules | head`: whoever reads has read enough.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
         Err(error) => {
-            let _ = writeln!(err, "error: the output cannot be written: {error}");
+            let why = format!("the output cannot be written: {error}");
+            let _ = troubles::complain(troubles::CommandTrouble::OutputUnwritten.explanation(), &why, err);
             ExitCode::from(BAD_INPUT)
         }
     }

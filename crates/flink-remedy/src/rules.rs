@@ -9,22 +9,12 @@ use clap::{Args, ValueEnum};
 use flink_conf::FlinkVersion;
 use serde::Serialize;
 
-use crate::BAD_INPUT;
-
 /// List the rules of the checklist
 #[derive(Args, Clone, Debug)]
 pub struct RulesArgs {
     /// Output format
     #[arg(short, long, value_enum, default_value_t)]
     output: Output,
-}
-
-/// Explain a rule: what it checks, why, what is filled, what that costs
-#[derive(Args, Clone, Debug)]
-pub struct ExplainArgs {
-    /// Its code or name, such as CKP003 or rocksdb-full-checkpoints
-    #[arg(value_name = "CODE|NAME")]
-    rule: String,
 }
 
 /// Formats of the list of rules.
@@ -82,39 +72,6 @@ fn entry(rule: &Rule) -> Entry {
         Scope::Cluster => "Cluster",
     };
     Entry { code: rule.code, name: rule.name, scope, summary: rule.summary(), docs: docs(rule) }
-}
-
-/// Writes a rule's documentation, or the closest names to `err`.
-///
-/// # Errors
-/// `out` or `err` cannot be written.
-pub(crate) fn explain(args: &ExplainArgs, out: &mut impl Write, err: &mut impl Write) -> io::Result<ExitCode> {
-    let Some(rule) = checklist::find(args.rule.trim()) else {
-        write!(err, "error: `{}` is no rule; ", args.rule.escape_debug())?;
-        let close = closest(&args.rule);
-        if close.is_empty() {
-            writeln!(err, "`flink-remedy rules` lists them")?;
-        } else {
-            writeln!(err, "did you mean {}? `flink-remedy rules` lists them all", close.join(" or "))?;
-        }
-        return Ok(ExitCode::from(BAD_INPUT));
-    };
-    writeln!(out, "{} {}\n\n{}", rule.code, rule.name, docs(rule).trim_end())?;
-    Ok(ExitCode::SUCCESS)
-}
-
-/// The names of the rules that are spelled most like this.
-fn closest(text: &str) -> Vec<&'static str> {
-    /// Below this, two words have little in common.
-    const SIMILAR: f64 = 0.8;
-    let likeness = |rule: &Rule| {
-        let code = strsim::jaro_winkler(&rule.code.to_lowercase(), &text.to_lowercase());
-        code.max(strsim::jaro_winkler(rule.name, &text.to_lowercase()))
-    };
-    let mut close: Vec<(f64, &Rule)> = RULES.iter().map(|&rule| (likeness(rule), rule)).collect();
-    close.retain(|(likeness, _)| *likeness >= SIMILAR);
-    close.sort_by(|one, other| other.0.total_cmp(&one.0));
-    close.into_iter().take(3).map(|(_, rule)| if text.contains('-') { rule.name } else { rule.code }).collect()
 }
 
 /// A rule's documentation in Markdown, without the space that a doc comment begins its lines with.
@@ -209,13 +166,6 @@ fn span(first: FlinkVersion, last: FlinkVersion) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn misspelled_rules_have_a_neighbour() {
-        assert_eq!(closest("CKP03").first(), Some(&"CKP003"));
-        assert_eq!(closest("rocksdb-full-checkpoint").first(), Some(&"rocksdb-full-checkpoints"));
-        assert!(closest("zzzz").is_empty());
-    }
 
     #[test]
     fn a_page_says_what_is_written_for_each_version() {

@@ -4,6 +4,7 @@ mod admin;
 mod telemetry;
 mod webhook;
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -14,13 +15,14 @@ use checklist::{HoldReason, Mode};
 use clap::{Args, ValueEnum};
 use controller::lease::LeaseConfig;
 use controller::operator_config::{STOCK_SOURCE, Source};
-use controller::{Controller, PolicySource, Settings};
+use controller::{Controller, Explained, PolicySource, Settings, Trouble};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tracing::{error, info, warn};
 
-use crate::client;
 use crate::policy_file::{PolicyFileError, policies_of};
+use crate::troubles::complain;
+use crate::{BAD_INPUT, client};
 
 /// Flags of `flink-remedy run`.
 #[derive(Args, Clone, Debug)]
@@ -146,11 +148,15 @@ pub enum RunError {
     Admin,
 }
 
-/// Runs the operator until it is asked to end (exit code 0) or cannot go on (1).
-pub fn run(args: RunArgs) -> ExitCode {
+/// Runs the operator until it is asked to end (exit code 0) or cannot go on (1). What cannot be logged yet is told on `err`.
+pub(crate) fn run(args: RunArgs, err: &mut dyn Write) -> ExitCode {
     let log = match telemetry::start(args.log.log_format, &args.log.log_level) {
         Ok(log) => log,
-        Err(error) => return fail(&error),
+        Err(error) => {
+            // Nobody is left to tell where even this fails.
+            let _ = complain(error.explanation(), &error, err);
+            return ExitCode::from(BAD_INPUT);
+        }
     };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -166,7 +172,7 @@ pub fn run(args: RunArgs) -> ExitCode {
 }
 
 fn fail(error: &RunError) -> ExitCode {
-    error!("{error}");
+    error!(trouble = %error.explanation().slug, "{error}");
     ExitCode::FAILURE
 }
 
@@ -209,10 +215,13 @@ fn say(args: &RunArgs, policies: &Policies) {
     for NamedPolicy { name, policy, .. } in policies.iter() {
         let mode = policy.furthest_mode();
         info!(policy = name, %mode, "policy in force");
-        policy.warnings().iter().for_each(|warning| warn!(policy = name, "{warning}"));
+        policy
+            .warnings()
+            .iter()
+            .for_each(|warning| warn!(trouble = %Trouble::PolicyWarning, policy = name, "{warning}"));
         if mode == Mode::Apply && !policy.rollout.accepts_operator() {
             let why = HoldReason::OperatorVersion(policy.rollout.operator());
-            warn!(policy = name, "mode Apply restarts nothing: {why}");
+            warn!(trouble = %Trouble::RestartsNothing, policy = name, "mode Apply restarts nothing: {why}");
         }
     }
     if args.policy.is_some() {

@@ -56,3 +56,10 @@ fn bash_completes_by_the_script() {
     let err = String::from_utf8_lossy(&done.stderr);
     assert_eq!((String::from_utf8_lossy(&done.stdout).as_ref(), err.as_ref()), ("diff\nsarif\n", ""));
 }
+
+#[test]
+fn an_operator_that_cannot_log_says_why_all_the_same() {
+    let ran = run(&["run", "--log-level", "a=b=c"], "");
+    assert_eq!((ran.code, ran.out.as_str()), (2, ""));
+    assert!(ran.err.starts_with("error[log-filter]: --log-level `a=b=c` is no filter"), "{}", ran.err);
+}

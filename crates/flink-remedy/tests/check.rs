@@ -143,7 +143,7 @@ fn a_broken_document_spoils_no_other_and_is_named_by_the_files_line() {
     let names: Vec<Value> = jobs(&ran).iter().map(|job| job["name"].clone()).collect();
     assert_eq!(names, ["app", "other"]);
     let line = app().lines().count() + 5;
-    let place = format!("error: {file}: document 2, line {line}, column ");
+    let place = format!("error[input-syntax]: {file}: document 2, line {line}, column ");
     assert!(ran.err.starts_with(&place) && ran.err.contains("  kind: y\n"), "{}", ran.err);
     assert!(check(&[&file], "").out.contains("2 jobs checked"), "the table shows the others, too");
 }
@@ -154,7 +154,8 @@ fn duplicates_are_refused_with_their_line() {
     let line = manifest.lines().position(|line| line == "    a: 3").unwrap() + 1;
     let ran = check(&["-"], &manifest);
     assert_eq!(ran.code, 2);
-    let expected = format!("error: <stdin>: document 1, line {line}, column 5: duplicate mapping key: a\n");
+    let expected =
+        format!("error[input-syntax]: <stdin>: document 1, line {line}, column 5: duplicate mapping key: a\n");
     assert!(ran.err.starts_with(&expected), "{}", ran.err);
 }
 
@@ -183,7 +184,7 @@ fn objects_that_cannot_be_judged_are_named_and_the_others_judged() {
         assert_ne!(good, good.replace(change.0, change.1));
         let ran = check(&["-", "-o", "json"], &manifest);
         assert_eq!((ran.code, jobs(&ran).len()), (2, 1), "{}", ran.err);
-        assert!(ran.err.contains(&format!("error: <stdin>: document 1, {expected}")), "{expected}: {}", ran.err);
+        assert!(ran.err.contains(&format!("]: <stdin>: document 1, {expected}")), "{expected}: {}", ran.err);
     }
 }
 
@@ -241,7 +242,7 @@ fn a_missing_file_is_told_and_the_others_are_checked() {
     let file = directory.file("app.yaml", &app());
     let ran = check(&["nowhere.yaml", &file, "-o", "json"], "");
     assert_eq!((ran.code, jobs(&ran).len()), (2, 1));
-    assert_eq!(ran.err, "error: nowhere.yaml: no such file or directory; check the path\n");
+    assert_eq!(ran.err, "error[input-unread]: nowhere.yaml: no such file or directory; check the path\n");
 }
 
 #[test]

@@ -48,6 +48,64 @@ fn every_command_of_the_export_guide_runs() {
     assert!(shown.lines().all(|line| values.lines().any(|printed| printed == line)), "{values}");
 }
 
+#[test]
+fn the_commands_of_the_readme_that_need_no_cluster_show_what_it_shows() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let readme = std::fs::read_to_string(root.join("README.md")).unwrap();
+    let marked =
+        readme.split_once("<!-- no-cluster:begin -->").and_then(|(_, rest)| rest.split_once("<!-- no-cluster:end -->"));
+    let commands: Vec<&str> =
+        marked.unwrap().0.lines().filter_map(|line| line.strip_prefix("$ flink-remedy ")).collect();
+    let [check, diff] = commands[..] else { panic!("{commands:?}") };
+    let run = |command: &str| {
+        let mut binary = Command::new(env!("CARGO_BIN_EXE_flink-remedy"));
+        let done = binary.args(command.split(' ')).current_dir(root).output().unwrap();
+        assert_eq!(done.status.code(), Some(1), "{command}");
+        String::from_utf8(done.stdout).unwrap()
+    };
+    assert!(run(check).contains("4 gaps"));
+    let printed = run(diff);
+    let mut lines = printed.lines();
+    let shown = readme.split_once("```diff\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    assert!(shown.lines().count() > 3 && shown.lines().all(|line| lines.any(|printed| printed == line)), "{printed}");
+}
+
+/// The YAML of the guides, policies and values, each a document that a reader copies.
+#[test]
+fn every_policy_of_the_guides_is_valid() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let directory = Directory::new();
+    let mut seen = 0;
+    for page in
+        ["docs/guides/policies.md", "docs/guides/security-model.md", "docs/guides/alternatives.md", "docs/settings.md"]
+    {
+        let guide = std::fs::read_to_string(root.join(page)).unwrap();
+        for yaml in guide.split("```yaml\n").skip(1).map(|rest| rest.split_once("```").unwrap().0) {
+            if !yaml.contains("kind: RemediationPolicy") {
+                continue;
+            }
+            seen += 1;
+            let file = directory.file("policy.yaml", yaml);
+            let ran = support::run(&["policy", "validate", &file], "");
+            assert_eq!((ran.code, ran.err.as_str()), (0, ""), "{page}:\n{yaml}");
+        }
+    }
+    assert!(seen >= 7, "{seen}");
+}
+
+#[test]
+fn the_sidecar_of_the_guide_is_the_shipped_one() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).unwrap();
+    let guide = std::fs::read_to_string(root.join("docs/guides/sidecar.md")).unwrap();
+    let shipped = std::fs::read_to_string(root.join("manifests/sidecar/values.yaml")).unwrap();
+    let shown = guide.split_once("```yaml\n").and_then(|(_, rest)| rest.split_once("```")).unwrap().0;
+    let mut lines = shipped.lines();
+    assert!(shown.lines().count() > 10);
+    for line in shown.lines() {
+        assert!(lines.any(|shipped| shipped == line), "`{line}` is not in manifests/sidecar/values.yaml, or not there");
+    }
+}
+
 /// A reader copies it into a file.
 #[test]
 fn the_policy_of_the_rollout_guide_is_the_built_in_one() {

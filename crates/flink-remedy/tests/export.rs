@@ -160,7 +160,7 @@ fn what_cannot_be_exported_is_bad_input() {
         for form in ["mutating-admission-policy", "fko-defaults"] {
             let ran = export(form, &args);
             assert_eq!((ran.code, ran.out.as_str()), (2, ""), "{args:?}");
-            assert!(ran.err.starts_with("error: ") && ran.err.contains(told), "{}", ran.err);
+            assert!(ran.err.starts_with("error[") && ran.err.contains(told), "{}", ran.err);
         }
     }
     assert_eq!(run(&["policy", "export"], "").code, 2);

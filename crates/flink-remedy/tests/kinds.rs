@@ -58,7 +58,7 @@ fn before_flink_1_17_a_session_jobs_options_belong_to_its_cluster() {
 fn a_session_job_without_its_cluster_cannot_be_judged() {
     let ran = check(&["-"], SESSION_JOB);
     assert_eq!(ran.code, 2);
-    let expected = "error: <stdin>: document 1, line 7: FlinkSessionJob shop/top-sellers: its session cluster analytics is not \
+    let expected = "error[input-object]: <stdin>: document 1, line 7: FlinkSessionJob shop/top-sellers: its session cluster analytics is not \
                     among the input";
     assert!(ran.err.starts_with(expected), "{}", ran.err);
 }
@@ -90,8 +90,9 @@ fn a_blue_green_deployment_is_judged_through_its_template() {
     assert_eq!(job["plan"]["timing"], "Now");
     let ran = check(&["-"], &BLUE_GREEN.replace("v1_20", "flink-1"));
     assert!(
-        ran.err
-            .starts_with("error: <stdin>: document 1, line 8: FlinkBlueGreenDeployment default/pricing: flinkVersion"),
+        ran.err.starts_with(
+            "error[input-object]: <stdin>: document 1, line 8: FlinkBlueGreenDeployment default/pricing: flinkVersion"
+        ),
         "{}",
         ran.err
     );

@@ -126,6 +126,10 @@ fn an_operator_configuration_that_says_nothing_is_bad_input() {
     ] {
         let ran = check(&["-", "--operator-config", place], &annotated(""));
         assert_eq!((ran.code, ran.out.as_str()), (2, ""));
-        assert!(ran.err.starts_with("error: --operator-config: ") && ran.err.contains(expected), "{}", ran.err);
+        assert!(
+            ran.err.starts_with("error[operator-config-unread]: --operator-config: ") && ran.err.contains(expected),
+            "{}",
+            ran.err
+        );
     }
 }

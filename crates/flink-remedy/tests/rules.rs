@@ -34,9 +34,23 @@ fn a_rule_is_explained_by_code_and_by_name() {
 }
 
 #[test]
+fn an_event_a_hold_and_an_error_are_explained_by_the_word_that_people_see() {
+    for (word, first, contained) in [
+        ("RolloutHalted", "Event RolloutHalted (Warning)", "What to do: See to the jobs"),
+        ("Stateless", "Held: Stateless", "would start the job empty"),
+        ("lease-lost", "lease-lost (Leader election)", "What to do: Nothing, if the other replica leads"),
+        ("no-reports", "no-reports (Commands)", "flink-remedy crd | kubectl apply -f -"),
+    ] {
+        let ran = run(&["explain", word], "");
+        assert_eq!((ran.code, ran.err.as_str()), (0, ""));
+        assert!(ran.out.starts_with(&format!("{first}\n")) && ran.out.contains(contained), "{}", ran.out);
+    }
+}
+
+#[test]
 fn an_unknown_rule_is_bad_usage_with_the_closest_names() {
     let ran = run(&["explain", "no-metric-reporter"], "");
     assert_eq!((ran.code, ran.out.as_str()), (2, ""));
-    assert!(ran.err.contains("`no-metric-reporter` is no rule; did you mean no-metrics-reporter"), "{}", ran.err);
-    assert!(run(&["explain", "xyz"], "").err.contains("`flink-remedy rules` lists them"));
+    assert!(ran.err.contains("did you mean no-metrics-reporter"), "{}", ran.err);
+    assert!(run(&["explain", "xyz"], "").err.contains("`flink-remedy rules` lists the rules"));
 }

@@ -166,7 +166,7 @@ fn unreadable_input_is_a_notification_of_a_failed_run() {
     assert_eq!(places[0], ("nowhere.yaml", None));
     assert!(places[1].0.ends_with("/apps.yaml") && places[1].1 == Some(lines), "{places:?}");
     assert!(told.iter().any(|told| told["message"]["text"].as_str().unwrap().contains(": document 2, line ")));
-    assert!(ran.err.contains("error: nowhere.yaml"), "{}", ran.err);
+    assert!(ran.err.contains("error[input-unread]: nowhere.yaml"), "{}", ran.err);
 }
 
 #[test]

@@ -4,11 +4,17 @@
 mod chart;
 mod cli_docs;
 mod generated;
+mod index;
 mod layers;
+#[cfg(test)]
+mod links;
 mod man;
 mod moments;
 mod monitoring;
+mod new_rule;
 mod options;
+mod rights;
+mod support;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -28,6 +34,7 @@ enum Command {
     Gen(GenArgs),
     /// Fail if a client or a runtime appears below the controller
     Layers,
+    NewRule(new_rule::NewRuleArgs),
     OptionCatalogue(options::OptionArgs),
 }
 
@@ -44,6 +51,7 @@ fn main() -> anyhow::Result<()> {
     match Cli::parse().command {
         Command::Gen(args) => generate(root(), args.check, &mut out),
         Command::Layers => layers::check(root(), &mut out),
+        Command::NewRule(args) => new_rule::run(root(), &args, &mut out),
         Command::OptionCatalogue(args) => options::run(root(), &args, &mut out),
     }
 }

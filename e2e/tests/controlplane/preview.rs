@@ -116,7 +116,7 @@ async fn without_a_right_to_list_jobs_it_says_so() {
     let output = output(command).await;
     assert_eq!(output.status.code(), Some(2));
     assert!(
-        told(&output).starts_with("error: --cluster: FlinkDeployments cannot be listed: flinkdeployments"),
+        told(&output).starts_with("error[cannot-list]: --cluster: FlinkDeployments cannot be listed: flinkdeployments"),
         "{}",
         told(&output)
     );

@@ -141,7 +141,7 @@ async fn what_keeps_it_from_showing_anything_it_says_with_what_to_do() {
     let forbidden = report(scene.viewer("flink.apache.org", "flinkdeployments").await, &["-A"]).await;
     assert_eq!(forbidden.code, Some(2));
     assert!(
-        forbidden.err.starts_with("error: RemediationReports cannot be listed: remediationreports"),
+        forbidden.err.starts_with("error[cannot-list]: RemediationReports cannot be listed: remediationreports"),
         "{}",
         forbidden.err
     );
@@ -241,7 +241,7 @@ async fn opt_outs_that_may_not_be_seen_are_said_to_be_missing() {
     assert!(ran.out.contains(&format!("{namespace}/ended")) && !ran.out.contains("for-ever"), "{}", ran.out);
     let refused = report(viewer, &["--opt-outs", "-A"]).await;
     assert!(
-        refused.code == Some(2) && refused.err.starts_with("error: FlinkDeployments cannot be listed"),
+        refused.code == Some(2) && refused.err.starts_with("error[cannot-list]: FlinkDeployments cannot be listed"),
         "{}",
         refused.err
     );

@@ -118,13 +118,17 @@ async fn waits_for(resource: &str, verbs: &[&str], words: &[&str]) {
 
 #[tokio::test]
 async fn without_list_of_jobs_it_says_so_and_waits_for_the_right() {
-    let words = ["may not list and watch flinkdeployments.flink.apache.org", "grant the verbs list and watch"];
+    let words = [
+        "trouble=may-not-watch",
+        "may not list and watch flinkdeployments.flink.apache.org",
+        "grant the verbs list and watch",
+    ];
     waits_for("flinkdeployments", &["list"], &words).await;
 }
 
 #[tokio::test]
 async fn without_a_look_at_namespaces_it_says_so_and_waits_for_the_right() {
-    let words = ["may not list and watch namespaces", "grant the verbs list and watch"];
+    let words = ["trouble=may-not-watch", "may not list and watch namespaces", "grant the verbs list and watch"];
     waits_for("namespaces", &["get", "list"], &words).await;
 }
 
@@ -190,6 +194,7 @@ async fn without_rights_on_the_lease_it_names_the_verb_and_ends_without_a_write(
         let status = operator.wait_exit(PATIENCE).await.expect("it ends");
         assert_eq!(status.code(), Some(1), "{}", operator.logs());
         let expected = format!("may not {missing} leases.coordination.k8s.io in namespace {}", scene.namespace);
+        assert!(operator.logs().contains("trouble=lease-forbidden"), "{}", operator.logs());
         assert!(operator.logs().contains(&expected), "{}", operator.logs());
         assert!(writes(&scene, &scene.namespace).is_empty());
     }
@@ -277,7 +282,7 @@ async fn without_a_kubeconfig_it_says_what_to_do_and_ends() {
     let status = operator.wait_exit(Duration::from_secs(30)).await.expect("it ends");
     assert_eq!(status.code(), Some(1), "{}", operator.logs());
     let log = operator.logs();
-    assert!(log.contains("no cluster is configured") && log.contains("set KUBECONFIG"), "{log}");
+    assert!(log.contains("trouble=no-cluster no cluster is configured") && log.contains("set KUBECONFIG"), "{log}");
     assert!(log.contains("no-such-kubeconfig"), "{log}");
 }
 

@@ -21,6 +21,7 @@ use super::OwnCertificate;
 use super::certificate::{Certificates, Served, Wanted};
 use crate::lease::{Fence, NotLeader};
 use crate::trouble::{advice, answer, with_causes};
+use crate::troubles::Trouble;
 
 const AUTHORITY: &str = "ca.crt";
 const AUTHORITY_KEY: &str = "ca.key";
@@ -120,7 +121,10 @@ impl Keeper {
         }
         match served.with(kept.certificate.as_bytes(), kept.key.as_bytes()) {
             Ok(()) => info!(secret = self.own.secret, "serving the webhook with the certificate of this Secret"),
-            Err(error) => self.say(format!("the certificate in Secret {} is not used: {error}", self.own.secret)),
+            Err(error) => self.say(
+                Trouble::from(&error),
+                format!("the certificate in Secret {} is not used: {error}", self.own.secret),
+            ),
         }
     }
 
@@ -141,7 +145,7 @@ impl Keeper {
                     self.tell_authority(&kept.authority).await;
                 }
             }
-            Err(error) => self.say(format!("no certificate for the webhook: {error}")),
+            Err(error) => self.say(Trouble::from(&error), format!("no certificate for the webhook: {error}")),
         }
     }
 
@@ -189,7 +193,7 @@ impl Keeper {
             Seen::Unknown => return,
             Seen::Absent => {
                 let name = &self.own.configuration;
-                return self.say(format!(
+                return self.say(Trouble::WebhookUnconfigured, format!(
                     "there is no MutatingWebhookConfiguration {name} (--webhook-configuration), so nobody asks the webhook; install manifests/webhook"
                 ));
             }
@@ -229,7 +233,7 @@ impl Keeper {
         } else {
             "it is tried again".to_owned()
         };
-        self.say(format!("cannot {what}: {}; {advice}", with_causes(error)));
+        self.say(Trouble::CertificateUnkept, format!("cannot {what}: {}; {advice}", with_causes(error)));
     }
 
     fn complain(&mut self, resource: &str, error: &watcher::Error) {
@@ -241,13 +245,13 @@ impl Keeper {
             ),
             None => format!("the watch of {resource} is interrupted, it goes on by itself: {}", with_causes(error)),
         };
-        self.say(told);
+        self.say(Trouble::CertificateUnkept, told);
     }
 
     /// Says it once, not every second.
-    fn say(&mut self, what: String) {
+    fn say(&mut self, trouble: Trouble, what: String) {
         if self.said != what {
-            warn!("{what}");
+            warn!(%trouble, "{what}");
             self.said = what;
         }
     }
@@ -300,7 +304,7 @@ impl Files {
             if let Err(why) = self.read(served).await
                 && self.said != why
             {
-                error!("no certificate for the webhook in {}: {why}", self.folder.display());
+                error!(trouble = %Trouble::CertificateUnusable, "no certificate for the webhook in {}: {why}", self.folder.display());
                 self.said = why;
             }
         }

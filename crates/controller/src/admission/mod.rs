@@ -27,10 +27,13 @@ use crate::namespaces::NamespaceMetadata;
 use crate::policies::RemediationPolicy;
 use crate::reconcile::gather::{Around, Gathered, gather, gather_in};
 use crate::rollout::halted;
+use crate::troubles::Trouble;
+pub(crate) use certificate::CertificateError;
 use certificate::Served;
 use judge::{Arriving, Outcome, Ruling, judge};
 use keeper::{Files, Keeper};
-use wire::{NoReview, Request, allowed, refused};
+pub(crate) use wire::NoReview;
+use wire::{Request, allowed, refused};
 
 pub use server::PATH;
 
@@ -94,7 +97,7 @@ impl Admission {
         let started = Instant::now();
         let request = Request::read(body).inspect_err(|error| {
             self.metrics.reviewed(Outcome::Malformed.into(), started.elapsed());
-            debug!(%error, "no review");
+            debug!(trouble = %Trouble::from(error), %error, "no review");
         })?;
         if request.is_of_policy() {
             let (outcome, answer) = on_policy(&request);

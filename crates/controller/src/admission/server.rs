@@ -21,6 +21,7 @@ use tracing::{debug, warn};
 
 use super::Admission;
 use super::certificate::Served;
+use crate::troubles::Trouble;
 
 /// Where reviews are sent to.
 pub const PATH: &str = "/admit";
@@ -56,7 +57,7 @@ pub(crate) async fn serve(
                 connections.spawn(connection(stream, acceptor.clone(), Arc::clone(&admission), stop.clone()));
             }
             Err(error) => {
-                warn!(%error, "no connection to the webhook can be accepted");
+                warn!(trouble = %Trouble::WebhookUnreachable, %error, "no connection to the webhook can be accepted");
                 tokio::time::sleep(BREATH).await;
             }
         }

@@ -19,6 +19,7 @@ use tracing::{error, warn};
 use super::{About, Notice, Reason};
 use crate::lease::Fence;
 use crate::metrics::Metrics;
+use crate::troubles::Trouble;
 
 /// Clusters keep Events about an hour: what still holds is said again then.
 const AGAIN: Duration = Duration::from_mins(61);
@@ -159,11 +160,11 @@ impl Poster {
                     return;
                 }
                 Err(Failed::ForGood(why)) => {
-                    error!(%why, reason = about.notice.reason.as_str(), "Event not posted");
+                    error!(trouble = %Trouble::EventRefused, %why, reason = about.notice.reason.as_str(), "Event not posted");
                     break;
                 }
                 Err(Failed::Passing(why)) => {
-                    warn!(%why, reason = about.notice.reason.as_str(), "Event not posted yet");
+                    warn!(trouble = %Trouble::EventDelayed, %why, reason = about.notice.reason.as_str(), "Event not posted yet");
                     tokio::time::sleep(Duration::from_millis(500) * 2_u32.pow(attempt)).await;
                 }
             }

@@ -127,6 +127,58 @@ impl Reason {
         }
     }
 
+    /// What to do about it, for the documentation.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::Remediated => {
+                "Nothing. For good, take the values over into the manifest: `flink-remedy diff` prints them. To keep one out, opt \
+                 out of its rule; `flink-remedy undo` takes all of them out."
+            }
+            Self::RemediationHeld => {
+                "Nothing, if the note says that it follows by itself. Otherwise what the note names: suspend or redeploy the \
+                 job, give it a savepoint directory or high availability, approve the restart, or opt out."
+            }
+            Self::RemediationAdvised => {
+                "Decide: write the option that the note names into the manifest, or opt out of the rule with a reason."
+            }
+            Self::RemediationConflict => {
+                "To have the value filled, take the field out of the other manager's manifest; to keep it as it is, opt out of the \
+                 rule. Where a GitOps tool replaces whole objects, see docs/guides/gitops.md."
+            }
+            Self::RemediationFailed => {
+                "Refused: correct what the words of the API server, the webhook or the quota name. Not come back: look at the \
+                 job and its JobManager's log; the note names the newest savepoint and how to restore it."
+            }
+            Self::RemediationVerified => "Nothing.",
+            Self::RemediationUnverified => {
+                "Normal: nothing, or let checkpoints be seen (`verification.askJobManager`). Warning: look at the job's \
+                 checkpoints in Flink's web UI or metrics; nothing is taken back for slowness."
+            }
+            Self::RemediationWithdrawn => {
+                "See that the job is back. Find out why it did not like the values (the note says what was seen); they are not \
+                 tried again until the plan or the job changes, or you remove the annotation `flink-remedy.dev/quarantined`."
+            }
+            Self::RolloutHalted => {
+                "See to the jobs that the note names, then remove the annotation `flink-remedy.dev/quarantined` from them; or wait \
+                 until `breaker.window` is over. New and suspended jobs are filled meanwhile."
+            }
+            Self::OptedOut => "Nothing. Whoever asked for it, and until when: `flink-remedy report --opt-outs`.",
+            Self::OptOutExpiring => {
+                "Set a later `flink-remedy.dev/opt-out-until` if the job shall still be left alone; otherwise nothing."
+            }
+            Self::OptOutExpired => {
+                "Nothing, or set a later `flink-remedy.dev/opt-out-until`. Remove the annotations that are over."
+            }
+            Self::InvalidAnnotation => {
+                "Correct the annotation that the note names; `flink-remedy rules` lists the rules, a time is 2027-06-30 or \
+                 2027-06-30T12:00:00Z."
+            }
+            Self::InvalidResource => {
+                "Correct the part of the spec that the note names; `flink-remedy check FILE` judges the correction."
+            }
+        }
+    }
+
     /// Every reason.
     pub fn all() -> impl Iterator<Item = Self> {
         <Self as strum::IntoEnumIterator>::iter()

@@ -10,6 +10,7 @@ pub use fence::{Fence, NotLeader};
 
 use std::time::Duration;
 
+use crate::troubles::Trouble;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -91,7 +92,9 @@ impl Elector {
                 }
                 Ok(Some(holder)) => tracing::debug!(%holder, "another replica leads"),
                 Err(Failure::Forbidden(error)) => return Err(error),
-                Err(Failure::Passing(why)) => warn!(%why, "lease not acquired yet"),
+                Err(Failure::Passing(why)) => {
+                    warn!(trouble = %Trouble::LeaseNotAcquired, %why, "lease not acquired yet")
+                }
             }
             tokio::time::sleep(self.config.retry_period).await;
         }
@@ -108,8 +111,10 @@ impl Elector {
                     self.fence.close();
                     return LeaseError::Taken { lease: self.config.name.clone(), holder };
                 }
-                Ok(Err(Failure::Forbidden(error))) => warn!(%error, "lease not renewed"),
-                Ok(Err(Failure::Passing(why))) => warn!(%why, "lease not renewed"),
+                Ok(Err(Failure::Forbidden(error))) => {
+                    warn!(trouble = %Trouble::LeaseNotRenewed, %error, "lease not renewed")
+                }
+                Ok(Err(Failure::Passing(why))) => warn!(trouble = %Trouble::LeaseNotRenewed, %why, "lease not renewed"),
                 Err(_) => {
                     self.fence.close();
                     return LeaseError::Expired(self.config.name.clone());
@@ -132,7 +137,7 @@ impl Elector {
         };
         spec.holder_identity = Some(String::new());
         if let Err(error) = self.api.replace(&self.config.name, &PostParams::default(), &lease).await {
-            warn!(%error, "lease not released; another replica leads when it expires");
+            warn!(trouble = %Trouble::LeaseNotReleased, %error, "lease not released; another replica leads when it expires");
         }
     }
 

@@ -21,6 +21,7 @@ use crate::kinds::Scope;
 use crate::lease::Fence;
 use crate::report::{self, Key};
 use crate::trouble::with_causes;
+use crate::troubles::Trouble;
 use crate::watch::{Queue, enqueue};
 use form::{DIGEST, MANAGED_BY, OPEN_GROUP, OPEN_KIND, OPEN_PLURAL, OPEN_VERSION};
 
@@ -107,7 +108,7 @@ impl OpenReportWriter {
             let (client, fence, said) = (client.clone(), fence.clone(), said.clone());
             async move {
                 if let Err(why) = write(&client, &fence, &key, &body).await {
-                    warn!(namespace = key.0, name = key.1, "a report for openreports.io is not written: {why}");
+                    warn!(trouble = %Trouble::OpenReportUnwritten, namespace = key.0, name = key.1, "a report for openreports.io is not written: {why}");
                     if let Some(said) = lock(&said).as_mut() {
                         said.remove(&key);
                     }
@@ -138,7 +139,7 @@ async fn look(client: Client, said: Said, scopes: Vec<Scope>, jobs: Jobs, queues
             Err(why) => {
                 *lock(&said) = None;
                 if told.as_ref() != Some(&why) {
-                    warn!("reports for openreports.io are off, all else goes on: {why}");
+                    warn!(trouble = %Trouble::OpenReportsOff, "reports for openreports.io are off, all else goes on: {why}");
                     told = Some(why);
                 }
                 tokio::time::sleep(SOON).await;

@@ -15,6 +15,7 @@ use tracing::{info, warn};
 
 use super::platform_from_files;
 use crate::trouble::{advice, answer, patient, with_causes};
+use crate::troubles::Trouble;
 
 /// How often a mounted directory is read again. A kubelet updates a mounted `ConfigMap` within about a minute.
 const REREAD: Duration = Duration::from_secs(5);
@@ -87,7 +88,7 @@ fn publish(known: &watch::Sender<Option<Known>>, read: Result<Platform, String>)
         }
         match &read {
             Ok(_) => info!("the Flink operator's configuration is read"),
-            Err(why) => warn!(%why, "the Flink operator's configuration cannot be read"),
+            Err(why) => warn!(trouble = %Trouble::OperatorConfigUnread, %why, "the Flink operator's configuration cannot be read"),
         }
         *current = Some(read);
         true
@@ -149,7 +150,9 @@ fn report(error: &watcher::Error, namespace: &str, name: &str, known: &watch::Se
                 format!("may not list and watch configmaps in namespace {namespace}: {}; {advice}", status.message);
             publish(known, Err(why));
         }
-        _ => warn!(error = with_causes(error), "watch of the Flink operator's configuration interrupted"),
+        _ => {
+            warn!(trouble = %Trouble::WatchInterrupted, error = with_causes(error), "watch of the Flink operator's configuration interrupted")
+        }
     }
 }
 

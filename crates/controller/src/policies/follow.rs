@@ -17,6 +17,7 @@ use tracing::{error, info, warn};
 
 use super::{POLICY_PLURAL, RemediationPolicy};
 use crate::trouble::{Unlisted, answer, may_not_list, patient, probe, with_causes};
+use crate::troubles::Trouble;
 
 /// How often the kind is looked for that is not there or may not be read.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -51,7 +52,7 @@ pub(crate) async fn follow(follower: Follower) {
             Err(Unlisted::Refused(status)) => (refusal(&status).unwrap_or_else(|| status.message.clone()), AGAIN),
             // Whoever cannot be asked has not said that there is no policy.
             Err(Unlisted::Unanswered(why)) => {
-                warn!("RemediationPolicies cannot be read: {why}");
+                warn!(trouble = %Trouble::PoliciesUnanswered, "RemediationPolicies cannot be read: {why}");
                 tokio::time::sleep(SOON).await;
                 continue;
             }
@@ -61,7 +62,7 @@ pub(crate) async fn follow(follower: Follower) {
             if goes_on {
                 info!("the policies known so far stay in force, else the built-in one: {why}");
             } else {
-                error!("nothing is decided before the policies are known: {why}, or give them with --policy");
+                error!(trouble = %Trouble::PoliciesUnread, "nothing is decided before the policies are known: {why}, or give them with --policy");
             }
             said = Some(why);
         }
@@ -98,7 +99,7 @@ impl Follower {
                     if let Some(why) = answer(&error).and_then(refusal) {
                         return why;
                     }
-                    warn!(error = with_causes(&error), "watch of RemediationPolicies interrupted; it goes on");
+                    warn!(trouble = %Trouble::WatchInterrupted, error = with_causes(&error), "watch of RemediationPolicies interrupted; it goes on");
                 }
             }
         }
@@ -142,11 +143,11 @@ impl Follower {
 fn say(object: &RemediationPolicy) {
     let policy = object.name();
     if let Some(problem) = object.problem() {
-        warn!(policy, "no policy, so that nothing is written to its jobs: {problem}");
+        warn!(trouble = %Trouble::PolicyInvalid, policy, "no policy, so that nothing is written to its jobs: {problem}");
     } else {
         let in_force = object.in_force().policy;
         info!(policy, mode = %in_force.mode, "policy in force");
-        in_force.warnings().iter().for_each(|warning| warn!(policy, "{warning}"));
+        in_force.warnings().iter().for_each(|warning| warn!(trouble = %Trouble::PolicyWarning, policy, "{warning}"));
     }
 }
 

@@ -17,6 +17,7 @@ use super::object::POLICY_KIND;
 use super::{PolicyStatus, RemediationPolicy, Tally};
 use crate::lease::Fence;
 use crate::trouble::with_causes;
+use crate::troubles::Trouble;
 
 /// How often counts may change: a rollout changes them with every job.
 const EVERY: Duration = Duration::from_secs(5);
@@ -47,7 +48,7 @@ impl StatusWriter {
                     Ok(()) => refused = None,
                     Err(why) if refused.as_ref() == Some(&why) => {}
                     Err(why) => {
-                        warn!(policy = object.name(), "the policy's status is not written, all else goes on: {why}");
+                        warn!(trouble = %Trouble::PolicyStatusUnwritten, policy = object.name(), "the policy's status is not written, all else goes on: {why}");
                         refused = Some(why);
                     }
                 }

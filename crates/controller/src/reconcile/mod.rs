@@ -35,6 +35,7 @@ use crate::open_reports::OpenReportSink;
 use crate::policies::Tally;
 use crate::report::{self, ReportSink};
 use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Waiting, Watchdog, before_restart};
+use crate::troubles::Trouble;
 use apply::{Applied, apply};
 use decide::{Intent, decide};
 use gather::{Around, Gathered, gather};
@@ -361,6 +362,7 @@ pub fn error_policy(deployment: &Arc<FlinkDeployment>, error: &Error, context: &
         }
     };
     let (kind, namespace) = (deployment.kind.name(), deployment.namespace());
-    warn!(kind, namespace, name = deployment.name(), %error, retry_in = ?action, "look failed");
+    let (name, trouble) = (deployment.name(), Trouble::from(error));
+    warn!(%trouble, kind, namespace, name, %error, retry_in = ?action, "look failed");
     Action::requeue(action)
 }

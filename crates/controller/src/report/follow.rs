@@ -17,6 +17,7 @@ use super::known::{Key, Reports, Scope};
 use super::name;
 use crate::jobs::Jobs;
 use crate::trouble::{Unlisted, answer, may_not_list, patient, probe, with_causes};
+use crate::troubles::Trouble;
 use crate::watch::{Queue, enqueue};
 
 /// How often it is looked whether reports can be written by now.
@@ -82,7 +83,7 @@ impl Follower {
                     if let Some(why) = answer(&error).and_then(refusal) {
                         return why;
                     }
-                    warn!(error = with_causes(&error), "watch of RemediationReports interrupted; it goes on");
+                    warn!(trouble = %Trouble::WatchInterrupted, error = with_causes(&error), "watch of RemediationReports interrupted; it goes on");
                 }
             }
         }

@@ -14,6 +14,7 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::history::Remembered;
+use crate::troubles::Trouble;
 
 /// Namespace and name of a job, and so of its report.
 pub(crate) type Key = (String, String);
@@ -116,7 +117,7 @@ impl Reports {
         self.set(scope, State::Off(why.to_owned()));
         let mut seen = self.lock();
         if seen.said.as_deref() != Some(why) {
-            warn!("RemediationReports are off, all else goes on: {why}");
+            warn!(trouble = %Trouble::ReportsOff, "RemediationReports are off, all else goes on: {why}");
             seen.said = Some(why.to_owned());
         }
     }

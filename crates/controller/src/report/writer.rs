@@ -24,6 +24,7 @@ use super::name;
 use crate::lease::Fence;
 use crate::metrics::Metrics;
 use crate::trouble::with_causes;
+use crate::troubles::Trouble;
 
 /// Jobs whose report waits to be written.
 const QUEUE: usize = 1024;
@@ -199,7 +200,7 @@ impl Writing {
     /// Said once until a report is written again: what fails for one, fails for a fleet.
     fn complain(&self, why: &str) {
         if !self.troubled.swap(true, Ordering::Relaxed) {
-            error!("a RemediationReport is not written: {why}; it is tried again at the job's next look");
+            error!(trouble = %Trouble::ReportUnwritten, "a RemediationReport is not written: {why}; it is tried again at the job's next look");
         }
     }
 

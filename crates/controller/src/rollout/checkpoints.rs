@@ -17,6 +17,7 @@ use serde_json::Value;
 use tracing::debug;
 
 use super::savepoint::snapshots;
+use crate::troubles::Trouble;
 
 /// Longest wait for one answer: a look at a job waits with it.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -59,7 +60,8 @@ impl CheckpointWatch {
             seen = match self.job_manager(job, since, &verification.job_manager_address).await {
                 Ok(seen) => seen,
                 Err(why) => {
-                    debug!(namespace = job.namespace(), name = job.name(), %why, "no answer of the JobManager");
+                    let trouble = Trouble::from(&why);
+                    debug!(%trouble, namespace = job.namespace(), name = job.name(), %why, "no answer of the JobManager");
                     // It may answer the next time.
                     Checkpoints::NoneYet
                 }
@@ -104,7 +106,7 @@ impl CheckpointWatch {
 
 /// Why a `JobManager` has told nothing.
 #[derive(Debug, thiserror::Error)]
-enum CheckpointError {
+pub(crate) enum CheckpointError {
     #[error("verification.jobManagerAddress makes no address: {0}")]
     Address(#[from] hyper::http::Error),
     #[error("not reached: {0}")]

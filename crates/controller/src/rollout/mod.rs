@@ -6,6 +6,7 @@ mod queue;
 mod savepoint;
 mod watchdog;
 
+pub(crate) use checkpoints::CheckpointError;
 pub use checkpoints::{CheckpointWatch, Checkpoints};
 pub use queue::Waiting;
 pub use savepoint::before_restart;

@@ -21,6 +21,7 @@ use crate::operator_config::Known;
 use crate::policies::{KnownPolicies, StatusWriter};
 use crate::reconcile::{Context, error_policy, reconcile};
 use crate::report::{ReportWriter, Reports};
+use crate::troubles::Trouble;
 use crate::watch::{Queue, enqueue};
 use crate::watched::Cache;
 
@@ -104,9 +105,9 @@ async fn finish(elector: &mut Elector, work: &mut Parts) {
     let all = async { while work.join_next().await.is_some() {} };
     tokio::select! {
         done = tokio::time::timeout(GRACE, all) => if done.is_err() {
-            error!("not everything in progress ended within {} s; it is taken up again at the next start", GRACE.as_secs());
+            error!(trouble = %Trouble::EndedLate, "not everything in progress ended within {} s; it is taken up again at the next start", GRACE.as_secs());
         },
-        lost = elector.hold() => error!(%lost, "lease lost while ending"),
+        lost = elector.hold() => error!(trouble = %Trouble::from(&lost), %lost, "lease lost while ending"),
     }
     elector.release().await;
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use checklist::policy::{OperatorVersion, Policies};
 use checklist::{Mode, Neighbours, Platform, Policy};
 use clap::Args;
+use controller::Explained;
 use controller::operator_config::{STOCK_SOURCE, Source};
 use flink_api::Kind;
 use jiff::Timestamp;
@@ -16,6 +17,7 @@ use crate::cluster::{self, ClusterError, Selection};
 use crate::harmless;
 use crate::input::{Input, InputError, Node, Object};
 use crate::policy_file::{PolicyFileError, policies_of};
+use crate::troubles::complain;
 
 /// What is judged, and upon what: `check` and `diff` understand the same.
 #[derive(Args, Clone, Debug)]
@@ -122,7 +124,7 @@ impl InputArgs {
     pub(crate) fn read(&self, stdin: &mut impl Read, err: &mut impl Write) -> io::Result<Option<Inputs>> {
         match self.inputs(stdin, err) {
             Ok(inputs) => Ok(Some(inputs)),
-            Err(error) => writeln!(err, "error: {}", harmless(&error.to_string())).map(|()| None),
+            Err(error) => complain(error.explanation(), &error, err).map(|()| None),
         }
     }
 
@@ -303,7 +305,7 @@ impl Checked<'_> {
             writeln!(err, "warning: {}", harmless(warning))?;
         }
         for error in self.errors() {
-            writeln!(err, "error: {}", harmless(&error.to_string()))?;
+            complain(error.explanation(), error, err)?;
         }
         if self.judged.jobs.is_empty() && self.errors().next().is_none() {
             let documents = self.input.documents;

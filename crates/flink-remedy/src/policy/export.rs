@@ -8,10 +8,12 @@ use std::process::ExitCode;
 use checklist::export::{AdmissionPolicy, Covered, DefaultLayers, ExportError, Guardrail, LeftOut};
 use checklist::{Platform, Policy, Rule};
 use clap::{Args, ValueEnum};
+use controller::{Explained, Explanation};
 use flink_conf::Key;
 
 use crate::check::{OperatorConfig, OperatorConfigError};
 use crate::policy_file::{PolicyFileError, policies_of, policy_of};
+use crate::troubles::{CommandTrouble, complain};
 use crate::{BAD_INPUT, harmless, printable};
 
 /// Print what a policy fills, for the API server itself or as defaults of the Flink operator, or what flink-remedy may write
@@ -71,6 +73,16 @@ enum Error {
     Yaml(#[from] serde_yaml::Error),
 }
 
+impl Explained for Error {
+    fn explanation(&self) -> Explanation {
+        match self {
+            Self::OperatorConfig(error) => error.explanation(),
+            Self::Policy(error) => error.explanation(),
+            Self::Export { .. } | Self::Yaml(_) => CommandTrouble::ExportImpossible.explanation(),
+        }
+    }
+}
+
 /// Prints the export to `out`, or to `err` why there is none.
 ///
 /// # Errors
@@ -79,7 +91,7 @@ pub(super) fn export(args: &ExportArgs, out: &mut impl Write, err: &mut impl Wri
     match exported(args) {
         Ok(text) => out.write_all(text.as_bytes()).map(|()| ExitCode::SUCCESS),
         Err(error) => {
-            writeln!(err, "error: {}", harmless(&error.to_string()))?;
+            complain(error.explanation(), &error, err)?;
             Ok(ExitCode::from(BAD_INPUT))
         }
     }

@@ -9,12 +9,14 @@ use anstyle::Style;
 use checklist::Verdict;
 use checklist::policy::OperatorVersion;
 use clap::{Args, ValueEnum};
+use controller::{Explained, Explanation};
 use serde::Serialize;
 
 use crate::check::{Inputs, InputsError, Job, Restart, Timing};
 use crate::cluster::Selection;
 use crate::policy_file::{PolicyFileError, load, policies_of};
-use crate::{BAD_INPUT, harmless, printable};
+use crate::troubles::complain;
+use crate::{BAD_INPUT, printable};
 
 /// Most jobs that are named.
 const MOST: usize = 20;
@@ -71,6 +73,15 @@ enum Error {
     Policy(#[from] PolicyFileError),
     #[error(transparent)]
     Inputs(#[from] InputsError),
+}
+
+impl Explained for Error {
+    fn explanation(&self) -> Explanation {
+        match self {
+            Self::New(error) | Self::Policy(error) => error.explanation(),
+            Self::Inputs(error) => error.explanation(),
+        }
+    }
 }
 
 /// What a policy would change.
@@ -137,7 +148,7 @@ pub(super) fn preview(args: &PreviewArgs, out: &mut impl Write, err: &mut impl W
     let preview = match compare(args, err) {
         Ok(preview) => preview,
         Err(error) => {
-            writeln!(err, "error: {}", harmless(&error.to_string()))?;
+            complain(error.explanation(), &error, err)?;
             return Ok(ExitCode::from(BAD_INPUT));
         }
     };

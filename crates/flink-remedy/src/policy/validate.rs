@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use controller::Explained;
 
 use crate::policy_file::load;
+use crate::troubles::complain;
 use crate::{BAD_INPUT, harmless, printable};
 
 /// Say whether files hold policies, and what about them is worth a second look
@@ -42,7 +44,7 @@ pub(super) fn validate(args: &ValidateArgs, out: &mut impl Write, err: &mut impl
                 }
             }
             Err(error) => {
-                writeln!(err, "error: {}", harmless(&error.to_string()))?;
+                complain(error.explanation(), &error, err)?;
                 code = ExitCode::from(BAD_INPUT);
             }
         }

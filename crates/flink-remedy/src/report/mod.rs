@@ -12,9 +12,11 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::{Args, ValueEnum};
+use controller::{Explained, Explanation};
 use jiff::Timestamp;
 
 use crate::cluster::{ClusterError, Selection};
+use crate::troubles::{CommandTrouble, complain};
 use crate::{BAD_INPUT, harmless};
 
 use fleet::Fleet;
@@ -67,6 +69,16 @@ enum ReportError {
     NoKind,
 }
 
+impl Explained for ReportError {
+    fn explanation(&self) -> Explanation {
+        match self {
+            Self::NoSuchFormat => CommandTrouble::FormUnknown.explanation(),
+            Self::Cluster(error) => error.explanation(),
+            Self::NoKind => CommandTrouble::NoReports.explanation(),
+        }
+    }
+}
+
 /// Shows the reports or the opt-outs. `width` is what a line may be long; `None` is without bounds.
 ///
 /// # Errors
@@ -81,7 +93,7 @@ pub(crate) fn report(
     match shown {
         Ok(written) => written,
         Err(error) => {
-            writeln!(err, "error: {}", harmless(&error.to_string()))?;
+            complain(error.explanation(), &error, err)?;
             Ok(ExitCode::from(BAD_INPUT))
         }
     }
@@ -116,7 +128,7 @@ fn write_fleet(output: Output, fleet: &Fleet, width: Option<usize>, out: &mut im
 /// What is amiss with the reports.
 fn tell(args: &ReportArgs, fleet: &Fleet, err: &mut impl Write) -> io::Result<ExitCode> {
     for unreadable in &fleet.unreadable {
-        writeln!(err, "error: {}", harmless(unreadable))?;
+        complain(CommandTrouble::ReportUnread.explanation(), unreadable, err)?;
     }
     if !fleet.unreadable.is_empty() {
         return Ok(ExitCode::from(BAD_INPUT));

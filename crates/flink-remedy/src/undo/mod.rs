@@ -13,6 +13,7 @@ use checklist::policy::OperatorVersion;
 use checklist::{Holdings, Platform, Policy, Situation, Subject, SubjectError, withdrawal};
 use clap::Args;
 use controller::operator_config::{STOCK_SOURCE, Source, SourceError};
+use controller::{Explained, Explanation, Trouble};
 use flink_api::{FlinkDeployment, GROUP, VERSION};
 use jiff::Timestamp;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, Patch, PatchParams};
@@ -23,6 +24,7 @@ use crate::check::{OperatorConfig, OperatorConfigError};
 use crate::client::{ClientError, connect};
 use crate::cluster::{as_value, platform, said};
 use crate::policy_file::{PolicyFileError, policies_of};
+use crate::troubles::{CommandTrouble, complain};
 use crate::{BAD_INPUT, FINDINGS, harmless};
 
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -89,6 +91,20 @@ enum UndoError {
     Subject { job: String, why: SubjectError },
 }
 
+impl Explained for UndoError {
+    fn explanation(&self) -> Explanation {
+        match self {
+            Self::Policy(error) => error.explanation(),
+            Self::Client(error) => error.explanation(),
+            Self::Source(error) => error.explanation(),
+            Self::OperatorConfig(error) => error.explanation(),
+            Self::Setup(_) => Trouble::Setup.explanation(),
+            Self::NoJob(_) => CommandTrouble::NoJob.explanation(),
+            Self::Read { .. } | Self::Subject { .. } => CommandTrouble::JobUnread.explanation(),
+        }
+    }
+}
+
 /// One job with what decides whether it may restart.
 struct Found {
     client: Client,
@@ -119,7 +135,7 @@ pub(crate) fn undo(
     err: &mut impl Write,
 ) -> io::Result<ExitCode> {
     let failed = |error: &UndoError, err: &mut dyn Write| {
-        writeln!(err, "error: {}", harmless(&error.to_string())).map(|()| ExitCode::from(BAD_INPUT))
+        complain(error.explanation(), error, err).map(|()| ExitCode::from(BAD_INPUT))
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
@@ -147,7 +163,8 @@ pub(crate) fn undo(
     out.flush()?;
     if !args.yes {
         if !is_terminal {
-            writeln!(err, "error: nothing was changed: there is no terminal to ask on; say --yes to do it unasked")?;
+            let why = "nothing was changed: there is no terminal to ask on; say --yes to do it unasked";
+            complain(CommandTrouble::NotConfirmed.explanation(), &why, err)?;
             return Ok(ExitCode::from(BAD_INPUT));
         }
         write!(out, "Go on? [y/N] ")?;
@@ -163,7 +180,7 @@ pub(crate) fn undo(
             checklist::annotations::OPT_OUT
         )
         .map(|()| ExitCode::SUCCESS),
-        Err(why) => writeln!(err, "error: {}", harmless(&why)).map(|()| ExitCode::from(FINDINGS)),
+        Err(why) => complain(CommandTrouble::UndoUnwritten.explanation(), &why, err).map(|()| ExitCode::from(FINDINGS)),
     }
 }
 
