@@ -63,7 +63,7 @@ test: check e2e-prepare option-catalogue-check ## everything: checks, all tests,
 	cargo build --locked --package flink-remedy --package e2e
 	cargo test --locked --workspace
 
-bench: controlplane crds ## what our work costs beside floors and peers; the report is target/bench/report.json
+bench: controlplane crds peer ## what our work costs beside floors and peers; the report is target/bench/report.json
 	cargo build --locked --release --package flink-remedy --package e2e
 	target/release/bench
 

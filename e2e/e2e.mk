@@ -5,7 +5,7 @@ FLINK_REMEDY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flink-remedy
 E2E_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
 .PHONY: e2e-prepare controlplane crds fko flink-dist flink-jars option-catalogue option-catalogue-check e2e-fko \
-	cluster e2e-cluster browser gitops monitoring monitoring-record
+	cluster e2e-cluster browser gitops monitoring monitoring-record peer
 
 # The harness computes the same folders from the same files, so that a plain `cargo test` finds them.
 export FLINK_REMEDY_CACHE
@@ -27,6 +27,10 @@ monitoring-record: flink-dist ## record anew what Flink's Prometheus reporters s
 	@$(E2E_DIR)/monitoring/record.sh
 
 crds: ## fetch the CRDs of the Flink Kubernetes Operator, and those of others that manifests need, into the cache
+peer: ## build what the bench measures us beside into the cache
+	@$(E2E_DIR)/benches/peer/build.sh "$(FLINK_REMEDY_CACHE)"
+
+crds: ## fetch the CRDs of the Flink Kubernetes Operator and of openreports.io into the cache
 	@$(E2E_DIR)/flink/fetch-crds.sh "$(FLINK_REMEDY_CACHE)"
 	@$(E2E_DIR)/kinds/fetch.sh "$(FLINK_REMEDY_CACHE)"
 

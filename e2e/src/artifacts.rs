@@ -127,6 +127,20 @@ pub fn prometheus_operator_crds() -> Result<PathBuf> {
     Ok(folder)
 }
 
+}
+
+/// The program of `benches/peer`, which `make peer` builds.
+pub fn peer_program() -> Result<PathBuf> {
+    let mut hash = Sha256::new();
+    // The same key as in `benches/peer/build.sh`.
+    hash.update(include_bytes!("../benches/peer/go.mod"));
+    hash.update(include_bytes!("../benches/peer/go.sum"));
+    hash.update(include_bytes!("../benches/peer/main.go"));
+    let file = cache()?.join("peer").join(hex(&hash.finalize()[..8])).join("peer");
+    ensure!(file.is_file(), "{} is missing: run `make peer` first", file.display());
+    Ok(file)
+}
+
 /// The file with the class path of a Flink minor version such as `1.20`, which `make flink-jars` writes.
 pub fn flink_class_path(minor: &str) -> Result<PathBuf> {
     let file = cache()?.join("flink-options").join(format!("{minor}.classpath"));

@@ -42,6 +42,8 @@ pub struct AuditEntry {
     pub user_agent: String,
     /// When the request arrived, RFC 3339 with microseconds.
     pub received: String,
+    /// When the answer had ended, in the same form.
+    pub completed: String,
 }
 
 impl AuditEntry {
@@ -81,6 +83,7 @@ impl AuditEntry {
             uri,
             user_agent: text("/userAgent"),
             received: text("/requestReceivedTimestamp"),
+            completed: text("/stageTimestamp"),
         })
     }
 }

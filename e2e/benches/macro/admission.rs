@@ -13,17 +13,16 @@ use e2e::webhook::{Webhook, configuration, write_certificate};
 use e2e::{ControlPlane, Crds, Operator, OperatorOptions, await_condition, binary};
 use futures::StreamExt as _;
 use k8s_openapi::ByteString;
-use kube::Api;
-use kube::api::{ApiResource, DeleteParams, DynamicObject, GroupVersionKind, ListParams, PostParams};
+use kube::api::{DynamicObject, PostParams};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use crate::ground::{empty, grant_lease, install, job, jobs};
 use crate::report::{Measured, Report, Row};
 
 const JOBS: u32 = 1000;
 const CLIENTS: usize = 16;
 const ROUNDS: u32 = 5;
-const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests");
 /// What only a filled job has.
 const FILLED: &str = "metrics.reporter.prom.port";
 
@@ -124,16 +123,6 @@ fn answer_of(stored: &DynamicObject) -> Value {
     json!(answer)
 }
 
-/// What an installation brings, but for what runs.
-async fn install(plane: &ControlPlane) {
-    let admin = plane.admin().await;
-    let namespace = |name: &str| json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": name } });
-    apply(&admin, namespace("flink-operator")).await;
-    let applied = plane.run_kubectl(&["apply", "-k", &format!("{MANIFESTS}/rbac")], "").await;
-    assert!(applied.status.success(), "{}", applied.stderr);
-    plane.install_crds(&fs::read_to_string(format!("{MANIFESTS}/crd/remediationreports.yaml")).unwrap()).await;
-}
-
 /// A namespace whose jobs a replica of ours watches, which leads or not.
 async fn way(plane: &ControlPlane, name: &str, fills: bool, leads: bool, args: &[&str]) -> Way {
     let namespace = plane.namespace(&name.replace([' ', ','], "-")).await;
@@ -189,46 +178,6 @@ async fn hook(plane: &ControlPlane, namespace: &str, client_config: Value) {
     apply(&plane.admin().await, configuration(namespace, &client_config)).await;
 }
 
-async fn grant_lease(plane: &ControlPlane, namespace: &str, leads: bool) {
-    let admin = plane.admin().await;
-    let role = json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-        "metadata": { "name": "lease", "namespace": namespace },
-        "roleRef": { "apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": "cluster-admin" },
-        "subjects": [{ "kind": "ServiceAccount", "name": "flink-remedy", "namespace": "flink-remedy" }] });
-    apply(&admin, role).await;
-    if !leads {
-        let lease = format!(
-            "{{apiVersion: coordination.k8s.io/v1, kind: Lease, metadata: {{name: flink-remedy, namespace: {namespace}}},
-              spec: {{holderIdentity: somebody-else, leaseDurationSeconds: 86400}}}}"
-        );
-        apply_yaml(&admin, &lease).await;
-    }
-}
-
-async fn jobs(plane: &ControlPlane, namespace: &str) -> Api<DynamicObject> {
-    let kind = GroupVersionKind::gvk("flink.apache.org", "v1beta1", "FlinkDeployment");
-    let resource = ApiResource::from_gvk_with_plural(&kind, "flinkdeployments");
-    Api::namespaced_with(plane.admin().await, namespace, &resource)
-}
-
-fn job(name: &str) -> DynamicObject {
-    let job = json!({
-        "apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "metadata": { "name": name },
-        "spec": {
-            "image": "flink:1.18", "flinkVersion": "v1_18", "serviceAccount": "flink",
-            "flinkConfiguration": {
-                "state.backend.type": "rocksdb", "execution.checkpointing.interval": "1 min",
-                "state.checkpoints.dir": "s3://flink/checkpoints", "state.savepoints.dir": "s3://flink/savepoints",
-                "high-availability.type": "kubernetes", "high-availability.storageDir": "s3://flink/ha",
-            },
-            "jobManager": { "resource": { "memory": "2048m", "cpu": 1 } },
-            "taskManager": { "resource": { "memory": "4096m", "cpu": 2 } },
-            "job": { "jarURI": "local:///opt/flink/usrlib/job.jar", "parallelism": 2, "upgradeMode": "savepoint" },
-        },
-    });
-    serde_json::from_value(job).unwrap()
-}
-
 fn is_filled(job: &DynamicObject) -> bool {
     job.data["spec"]["flinkConfiguration"].get(FILLED).is_some()
 }
@@ -256,14 +205,4 @@ async fn create_all(plane: &ControlPlane, namespace: &str, fills: bool) -> f64 {
     });
     created.buffer_unordered(CLIENTS).collect::<Vec<()>>().await;
     f64::from(JOBS) / began.elapsed().as_secs_f64()
-}
-
-async fn empty(plane: &ControlPlane, namespace: &str) {
-    let api = jobs(plane, namespace).await;
-    api.delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
-    await_condition("the jobs to be gone", Duration::from_mins(2), async || {
-        let left = api.list_metadata(&ListParams::default().limit(1)).await.unwrap().items.len();
-        if left == 0 { Ok(()) } else { Err(left) }
-    })
-    .await;
 }

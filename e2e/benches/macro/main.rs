@@ -10,6 +10,8 @@
 )]
 
 mod admission;
+mod fill;
+mod ground;
 mod report;
 
 use std::process::ExitCode;
@@ -19,7 +21,10 @@ use crate::report::Report;
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut report = Report::default();
-    runtime.block_on(admission::run(&mut report));
+    runtime.block_on(async {
+        fill::run(&mut report).await;
+        admission::run(&mut report).await;
+    });
     print!("{report}");
     report.write();
     if report.is_met() { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -33,6 +33,16 @@ impl Measured {
     }
 }
 
+/// Where the ratio of ours to the other should lie.
+#[derive(Clone, Copy, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) enum Target {
+    /// More is better.
+    AtLeast(f64),
+    /// Less is better.
+    AtMost(f64),
+}
+
 /// What ours came to beside a floor or a peer.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Row {
@@ -43,10 +53,10 @@ pub(crate) struct Row {
     pub(crate) ours: Measured,
     /// Ours divided by the other.
     pub(crate) ratio: f64,
-    /// The least that the ratio should be; `None` for what is only told.
-    pub(crate) at_least: Option<f64>,
+    /// `None` for what is only told.
+    pub(crate) target: Option<Target>,
     /// The ratio of a peer that does nothing but what nobody can leave out.
-    pub(crate) most: Option<f64>,
+    pub(crate) possible: Option<f64>,
     pub(crate) met: bool,
 }
 
@@ -58,15 +68,23 @@ impl Row {
     pub(crate) fn told(name: &str, unit: &'static str, beside: &Measured, ours: &Measured) -> Self {
         let ratio = ours.median() / beside.median();
         let (beside, ours) = (beside.clone(), ours.clone());
-        Self { name: name.to_owned(), unit, beside, ours, ratio, at_least: None, most: None, met: true }
+        Self { name: name.to_owned(), unit, beside, ours, ratio, target: None, possible: None, met: true }
     }
 
-    /// With a target, and the most that is possible.
-    pub(crate) fn at_least(self, at_least: f64, most: f64) -> Self {
-        let spread = self.ours.spread().max(self.beside.spread());
-        let wanted = at_least.min(most * OF_THE_POSSIBLE);
-        let met = self.ratio * (1.0 + spread) >= wanted;
-        Self { at_least: Some(at_least), most: Some(most), met, ..self }
+    /// With the least that the ratio should be, and the most that is possible.
+    pub(crate) fn at_least(self, least: f64, possible: f64) -> Self {
+        let met = self.ratio * (1.0 + self.spread()) >= least.min(possible * OF_THE_POSSIBLE);
+        Self { target: Some(Target::AtLeast(least)), possible: Some(possible), met, ..self }
+    }
+
+    /// With the most that the ratio should be.
+    pub(crate) fn at_most(self, most: f64) -> Self {
+        let met = self.ratio * (1.0 - self.spread()) <= most;
+        Self { target: Some(Target::AtMost(most)), met, ..self }
+    }
+
+    fn spread(&self) -> f64 {
+        self.ours.spread().max(self.beside.spread())
     }
 }
 
@@ -93,16 +111,25 @@ impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(
             f,
-            "{:<52} {:>34} {:>6} {:>6} {:>7} {:>9}  met",
+            "{:<56} {:>40} {:>8} {:>6} {:>7} {:>9}  met",
             "what", "beside", "ours", "ratio", "target", "possible"
         )?;
         for row in &self.rows {
-            let beside = format!("{} {:.0} {}", row.beside.name, row.beside.median(), row.unit);
-            let shown = |ratio: Option<f64>| ratio.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
-            let (target, most, met) = (shown(row.at_least), shown(row.most), if row.met { "yes" } else { "NO" });
-            let (ours, ratio) = (row.ours.median(), row.ratio);
-            writeln!(f, "{:<52} {beside:>34} {ours:>6.0} {ratio:>6.2} {target:>7} {most:>9}  {met}", row.name)?;
+            let beside = format!("{} {} {}", row.beside.name, figure(row.beside.median()), row.unit);
+            let target = match row.target {
+                Some(Target::AtLeast(least)) => format!(">= {least}"),
+                Some(Target::AtMost(most)) => format!("<= {most}"),
+                None => "-".to_owned(),
+            };
+            let possible = row.possible.map_or_else(|| "-".to_owned(), |ratio| format!("{ratio:.2}"));
+            let (ours, ratio, met) = (figure(row.ours.median()), row.ratio, if row.met { "yes" } else { "NO" });
+            writeln!(f, "{:<56} {beside:>40} {ours:>8} {ratio:>6.2} {target:>7} {possible:>9}  {met}", row.name)?;
         }
         Ok(())
     }
+}
+
+/// With as many digits as say something.
+fn figure(value: f64) -> String {
+    if value < 10.0 { format!("{value:.2}") } else { format!("{value:.0}") }
 }
