@@ -53,9 +53,9 @@ echo "building flink-remedy for $target (minutes)" >&2
 target_dir=$cache/binary-target
 cargo_home=${CARGO_HOME:-$HOME/.cargo}
 # Folders of this machine neither change the binary nor can be read in it (of its own crates the compiler knows the paths
-# from here). Small: identical functions are kept once, relocations are packed, no unwinding. The crate getrandom would look
-# for its system call with dlsym, which finds nothing in a static binary, and then need /dev/urandom.
-export RUSTFLAGS="-C target-feature=+crt-static -C force-unwind-tables=no --cfg getrandom_backend=\"linux_getrandom\" \
+# from here). Small: identical functions are kept once, relocations are packed. The crate getrandom would look for its
+# system call with dlsym, which finds nothing in a static binary, and then need /dev/urandom.
+export RUSTFLAGS="-C target-feature=+crt-static --cfg getrandom_backend=\"linux_getrandom\" \
 -C link-arg=-Wl,--icf=all -C link-arg=-Wl,-z,pack-relative-relocs \
 --remap-path-prefix=$cargo_home/registry/src=/cargo --remap-path-prefix=$target_dir=/target"
 profile="--profile dist --target $target --target-dir $target_dir"

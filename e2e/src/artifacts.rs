@@ -127,8 +127,6 @@ pub fn prometheus_operator_crds() -> Result<PathBuf> {
     Ok(folder)
 }
 
-}
-
 /// The program of `benches/peer`, which `make peer` builds.
 pub fn peer_program() -> Result<PathBuf> {
     let mut hash = Sha256::new();

@@ -20,7 +20,7 @@ pub const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests/m
 /// The rule files for a plain Prometheus.
 pub const RULE_FILES: [&str; 3] = ["thresholds", "flink", "flink-remedy"];
 
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// A running Prometheus with the shipped rules; dropped, it is killed, and in a failing test its log is printed.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub struct Rule {
     pub name: String,
     /// Whether it alerts.
     pub is_alert: bool,
-    /// In PromQL.
+    /// In `PromQL`.
     pub expression: String,
     /// All of it.
     pub rule: Value,
@@ -48,7 +48,7 @@ pub struct Rule {
 pub struct Query {
     /// The dashboard's file and the panel's title.
     pub panel: String,
-    /// In PromQL, with the dashboard's variables.
+    /// In `PromQL`, with the dashboard's variables.
     pub expression: String,
 }
 
@@ -130,6 +130,7 @@ impl Prometheus {
 }
 
 impl Drop for Prometheus {
+    #[allow(clippy::print_stderr, reason = "cargo shows it with the failing test")]
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
@@ -198,7 +199,7 @@ fn collect_queries(panel: &str, value: &Value, queries: &mut Vec<Query>) {
             }
             fields.values().for_each(|field| collect_queries(&panel, field, queries));
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -216,7 +217,7 @@ fn collect_selectors(node: &Value, selectors: &mut BTreeSet<String>) {
     match node {
         Value::Array(items) => items.iter().for_each(|item| collect_selectors(item, selectors)),
         Value::Object(fields) => fields.values().for_each(|field| collect_selectors(field, selectors)),
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 

@@ -76,7 +76,7 @@ impl Kinds {
             State::Unknown => {}
             State::Absent => info!(namespace, "the kind {name} is not installed; it is looked for from time to time"),
             State::Unseen(why) => {
-                warn!(trouble = %Trouble::KindUnread, namespace, "{name}s are left alone, all else goes on: {why}")
+                warn!(trouble = %Trouble::KindUnread, namespace, "{name}s are left alone, all else goes on: {why}");
             }
             State::Seen => info!(namespace, "{name}s are looked at"),
         }

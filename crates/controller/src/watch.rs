@@ -212,7 +212,7 @@ pub(crate) fn complain(resource: &str, error: &watcher::Error, grant: &str) {
             error!(trouble = %Trouble::NoFlinkOperator, "{resource} is not known to the API server; install the Flink Kubernetes Operator's CRDs");
         }
         _ => {
-            warn!(trouble = %Trouble::WatchInterrupted, error = with_causes(error), resource, "watch interrupted; it goes on by itself")
+            warn!(trouble = %Trouble::WatchInterrupted, error = with_causes(error), resource, "watch interrupted; it goes on by itself");
         }
     }
 }

@@ -19,6 +19,7 @@ use crate::{BAD_INPUT, holds};
 /// and what to do.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ExplainArgs {
+    #[allow(clippy::doc_markdown, reason = "the text of --help")]
     /// Such as CKP003, rocksdb-full-checkpoints, RemediationHeld, Stateless or lease-lost
     #[arg(value_name = "NAME")]
     name: String,

@@ -65,7 +65,7 @@ pub fn troubleshooting_errors() -> String {
     for told in explanations() {
         if told.area != area {
             area = told.area;
-            let _ = write!(page, "{}### {area}\n", if page.is_empty() { "" } else { "\n" });
+            let _ = writeln!(page, "{}### {area}", if page.is_empty() { "" } else { "\n" });
         }
         let _ = write!(page, "\n#### {}\n\n{}\n\n**What to do:** {}\n", told.slug, told.meaning.trim(), told.remedy);
     }

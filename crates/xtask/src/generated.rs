@@ -40,7 +40,7 @@ pub(crate) fn files(root: &Path) -> anyhow::Result<Vec<Generated>> {
     }
     let guardrail = flink_remedy::policy::guardrail_manifest().context(GUARDRAIL)?;
     files.push(Generated { path: GUARDRAIL.to_owned(), text: format!("{HASH_NOTICE}{guardrail}") });
-    files.extend(monitoring::prometheus_rules(root)?.into_iter().map(|(path, text)| Generated { path, text }));
+    files.extend(monitoring::prometheus_rules(crate::root())?.into_iter().map(|(path, text)| Generated { path, text }));
     let manifest = |path: &str| match files.iter().find(|file| file.path == path) {
         Some(generated) => Ok(generated.text.clone()),
         None => chart::from_disk(crate::root(), path),

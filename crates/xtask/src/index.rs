@@ -25,7 +25,7 @@ pub(crate) fn markdown(root: &Path, generated: &BTreeMap<&str, &str>) -> anyhow:
         let of_folder = pages.iter().filter(|(path, _)| {
             path.rsplit_once('/').is_some_and(|(parent, _)| parent == *folder)
                 && *path != ITSELF
-                && path.ends_with(".md")
+                && Path::new(path).extension().is_some_and(|extension| extension == "md")
         });
         let lines: Vec<String> = of_folder.map(|(path, page)| line(path, page)).collect();
         if !lines.is_empty() {

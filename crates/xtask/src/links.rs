@@ -29,7 +29,9 @@ fn files(folder: &Path, extensions: &[&str], found: &mut Vec<PathBuf>) {
 
 fn pages(extensions: &[&str]) -> Vec<PathBuf> {
     let mut found = PAGES.iter().map(|page| root().join(page)).collect();
-    FOLDERS.iter().for_each(|folder| files(&root().join(folder), extensions, &mut found));
+    for folder in FOLDERS {
+        files(&root().join(folder), extensions, &mut found);
+    }
     found
 }
 
@@ -122,7 +124,9 @@ fn anchors_are_those_of_github() {
 #[test]
 fn every_test_that_is_named_is_there() {
     let mut sources = Vec::new();
-    ["crates", "e2e"].iter().for_each(|folder| files(&root().join(folder), &["rs"], &mut sources));
+    for folder in ["crates", "e2e"] {
+        files(&root().join(folder), &["rs"], &mut sources);
+    }
     let code: String = sources.iter().map(|path| fs::read_to_string(path).unwrap()).collect();
     let page = fs::read_to_string(root().join("docs/guides/security-model.md")).unwrap();
     let words = page.split('`').skip(1).step_by(2);

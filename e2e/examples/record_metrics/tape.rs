@@ -71,7 +71,7 @@ impl Tape {
 
 /// Five digits tell as much as an alert needs.
 fn rounded(value: f64) -> String {
-    if value == value.trunc() && value.abs() < 1e15 {
+    if value.fract() == 0.0 && value.abs() < 1e15 {
         return format!("{value:.0}");
     }
     let digits = format!("{value:.4e}").parse::<f64>().expect("a number");

@@ -69,7 +69,7 @@ public final class Moody {
         @Override
         public void snapshotState(FunctionSnapshotContext context) throws Exception {
             if (mood().equals("slow-checkpoints")) {
-                Thread.sleep(1800);
+                Thread.sleep(6000);
             }
         }
 

@@ -187,12 +187,7 @@ impl Ground {
         made.filter(|entry| entry.resource == "deployments" && entry.verb == "create" && entry.code < 300).count()
     }
 
-    /// The note of an Event on a job, once it is there: pods take their time.
-    pub(crate) async fn told_of(&self, name: &str, reason: &str) -> String {
-        self.told_with(name, reason, "").await
-    }
-
-    /// The same of an Event whose note holds the text.
+    /// The note of an Event on a job that holds the text, once it is there: pods take their time.
     pub(crate) async fn told_with(&self, name: &str, reason: &str, text: &str) -> String {
         self.until(&format!("Event {reason} on {name} with `{text}`"), async || {
             let mut notes = self.scene.notes(name, reason).await.into_iter();

@@ -14,8 +14,8 @@ mod ground;
 #[path = "../controlplane/hooked.rs"]
 mod hooked;
 mod machine;
-mod network_policy;
 mod monitoring;
+mod network_policy;
 mod setbacks;
 #[allow(dead_code, reason = "the tests with written statuses use more of it")]
 #[path = "../controlplane/support.rs"]

@@ -164,7 +164,7 @@ fn configuration(ground: &Ground, targets: &Targets) -> Value {
     configuration
 }
 
-/// What the Prometheus operator makes of the shipped PodMonitor.
+/// What the Prometheus operator makes of the shipped `PodMonitor`.
 fn of_pod_monitor(ground: &Ground) -> Value {
     let manifest = fs::File::open(Path::new(MANIFESTS).join("jobs/podmonitor.yaml")).unwrap();
     let mut command = std::process::Command::new(monitoring_program("monitors").unwrap());

@@ -1,11 +1,12 @@
 //! `manifests/security/network-policy` by connections between pods, where kube-router enforces it.
 
-use e2e::http;
-use e2e::{apply, binary};
-use k8s_openapi::api::core::v1::{Pod, Service};
-use kube::Api;
-use serde_json::{Value, json};
 use std::process::Command;
+
+use e2e::{apply, binary, http};
+use k8s_openapi::api::core::v1::{Pod, Service, ServiceAccount};
+use kube::Api;
+use kube::api::ListParams;
+use serde_json::{Value, json};
 
 use crate::flink::Flink;
 use crate::ground::{Ground, job, on_ground};
@@ -36,8 +37,7 @@ impl Place {
         let metadata = json!({ "name": "idle", "namespace": namespace });
         let object = json!({ "apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec });
         // The account that pods run as by default comes a moment after the namespace.
-        let accounts: Api<k8s_openapi::api::core::v1::ServiceAccount> =
-            Api::namespaced(ground.scene.admin.clone(), &namespace);
+        let accounts: Api<ServiceAccount> = Api::namespaced(ground.scene.admin.clone(), &namespace);
         ground.until("a service account", async || accounts.get("default").await.map_err(|e| e.to_string())).await;
         apply(&ground.scene.admin, object).await;
         let pods: Api<Pod> = Api::namespaced(ground.scene.admin.clone(), &namespace);
@@ -53,7 +53,7 @@ impl Place {
     /// The one pod of these labels.
     async fn of(ground: &Ground, namespace: &str, labels: &str) -> Self {
         let pods: Api<Pod> = Api::namespaced(ground.scene.admin.clone(), namespace);
-        let pods = pods.list(&kube::api::ListParams::default().labels(labels)).await.unwrap().items;
+        let pods = pods.list(&ListParams::default().labels(labels)).await.unwrap().items;
         let [pod] = &pods[..] else { panic!("{pods:?}") };
         Self { namespace: namespace.to_owned(), pod: pod.metadata.name.clone().unwrap() }
     }

@@ -188,7 +188,7 @@ async fn a_running_session_job_restarts_once_on_a_settled_cluster_and_in_turn() 
     let live = filled(&scene.session_jobs(), &restarted).await;
     assert!(record(&live)["restart"].is_object());
     let metric = format!(
-        "flink_remedy_restart_in_flight{{namespace=\"{}\",name=\"{restarted}\",kind=\"FlinkSessionJob\"}} 1",
+        "flink_remedy_restart_in_flight{{namespace=\"{}\",name=\"{restarted}\",kind=\"FlinkSessionJob\",deployment=\"c\"}} 1",
         scene.namespace
     );
     assert!(operator.metrics().await.contains(&metric), "{}", operator.metrics().await);

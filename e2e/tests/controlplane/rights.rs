@@ -282,7 +282,8 @@ async fn without_a_kubeconfig_it_says_what_to_do_and_ends() {
     let status = operator.wait_exit(Duration::from_secs(30)).await.expect("it ends");
     assert_eq!(status.code(), Some(1), "{}", operator.logs());
     let log = operator.logs();
-    assert!(log.contains("trouble=no-cluster no cluster is configured") && log.contains("set KUBECONFIG"), "{log}");
+    assert!(log.contains("no cluster is configured") && log.contains("set KUBECONFIG"), "{log}");
+    assert!(log.contains("trouble=no-cluster"), "{log}");
     assert!(log.contains("no-such-kubeconfig"), "{log}");
 }
 

@@ -50,13 +50,14 @@ async fn install(plane: &ControlPlane) {
     guard(plane, SETTINGS).await;
 }
 
-/// Options that policies of tests have under `settings`.
-const SETTINGS: &[&str] = &["rest.flamegraph.enabled"];
+/// Options that policies of tests have under `settings`, with a value of each.
+const SETTINGS: &[(&str, &str)] =
+    &[("rest.flamegraph.enabled", "true"), ("jobmanager.memory.jvm-metaspace.size", "300 mb")];
 
 /// Puts the guardrail in force, with these options as what policies have under `settings`: what else flink-remedy's identity
 /// writes in any test is refused.
-pub(crate) async fn guard(plane: &ControlPlane, settings: &[&str]) {
-    let listed: Vec<_> = settings.iter().map(|key| json!({ "key": key, "value": "true" })).collect();
+pub(crate) async fn guard(plane: &ControlPlane, settings: &[(&str, &str)]) {
+    let listed: Vec<_> = settings.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
     let policy = json!({ "apiVersion": "flink-remedy.dev/v1alpha1", "kind": "RemediationPolicy",
         "metadata": { "name": "tests" }, "spec": { "settings": listed } });
     let folder = tempfile::tempdir().expect("a folder");

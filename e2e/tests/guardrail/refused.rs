@@ -23,6 +23,7 @@ type Row = (Value, Option<&'static str>);
 pub(crate) const CHANGED: Option<&str> = Some("set already");
 pub(crate) const UNLISTED: Option<&str> = Some("filled by no rule");
 pub(crate) const FORBIDDEN: Option<&str> = Some("never written by flink-remedy");
+const CLAIMED: Option<&str> = Some("claimed by flink-remedy's record");
 const UNRECORDED: Option<&str> = Some("not what flink-remedy filled by its record");
 const NO_TEXT: Option<&str> = Some("writes text only");
 pub(crate) const UNTOUCHED: Option<&str> = Some("nothing that flink-remedy may touch");
@@ -92,6 +93,7 @@ fn taken() -> Vec<Value> {
         json!({ "metadata": { "annotations": { FILLED: "{}", "flink-remedy.dev/quarantined": "abc" } },
                 "spec": { "flinkConfiguration": { INCREMENTAL: null, "execution.checkpointing.incremental": "true" } } }),
         json!({ "metadata": { "annotations": { FILLED: null } } }),
+        annotation(FILLED, &record(json!({ INCREMENTAL: "true", "restart-strategy.type": "exponential-delay" }))),
     ]
 }
 
@@ -118,6 +120,9 @@ fn rows() -> Vec<Row> {
         (json!({ "spec": { "logConfiguration": { "logback.xml": null } } }), UNLISTED),
         (json!({ "spec": { "logConfiguration": null } }), UNLISTED),
         (pod(json!({ "annotations": { "team": null } })), UNLISTED),
+        // Nor does it become that by a record written first.
+        (annotation(FILLED, &record(json!({ PORT: "9249" }))), CLAIMED),
+        (annotation(FILLED, &record(json!({ INCREMENTAL: "true", "restart-strategy.type": "none" }))), CLAIMED),
         // Everything else.
         (json!({ "spec": { "image": "evil" } }), UNTOUCHED),
         (json!({ "spec": { "job": { "parallelism": 3 } } }), UNTOUCHED),
@@ -281,7 +286,7 @@ async fn a_nested_configuration_stays_as_its_owner_wrote_it() {
     let mut nested = job("nested");
     nested["spec"]["flinkVersion"] = json!("v2_1");
     nested["spec"]["flinkConfiguration"] = json!({
-        "state": { "backend": { "type": "rocksdb" } }, "parallelism.default": 3, "acme.flag": true,
+        "state": { "backend": { "type": "rocksdb" } }, "high-availability": { "type": "kubernetes" }, "parallelism.default": 3, "acme.flag": true,
     });
     scene.create(nested).await;
     let mut scalar = job("scalar");
@@ -300,6 +305,7 @@ async fn a_nested_configuration_stays_as_its_owner_wrote_it() {
         ("nested", option("state", json!({ "backend": { "incremental": "true" } })), CHANGED),
         ("nested", option("state", json!(null)), UNLISTED),
         ("nested", option("state", json!("x")), CHANGED),
+        ("nested", option("high-availability", Value::Null), UNRECORDED),
         ("nested", option("parallelism.default", json!("3")), CHANGED),
         ("nested", option("parallelism.default", json!(4)), CHANGED),
         ("nested", option("acme.flag", json!("true")), CHANGED),

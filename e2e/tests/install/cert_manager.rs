@@ -85,7 +85,7 @@ async fn with_cert_manager_it_serves_what_is_mounted_and_has_no_right_on_secrets
     let others = ["secrets", "mutatingwebhookconfigurations"];
     let meddled: Vec<_> = asked.iter().filter(|entry| others.contains(&entry.resource.as_str())).collect();
     assert!(meddled.is_empty() && !asked.is_empty(), "{meddled:#?}");
-    assert_eq!(operator.terminate().await.code(), Some(0), "{}", operator.logs());
+    cluster.ends(&operator).await;
     cluster.shell.run("kubectl delete -k manifests/webhook-cert-manager --ignore-not-found").await;
     cluster.follow(UPGRADE, "remove").await;
     assert_eq!(cluster.left().await, "");

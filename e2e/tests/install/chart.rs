@@ -47,6 +47,7 @@ fn everything() -> Value {
         "flinkOperator": { "config": { "namespace": "fko", "name": "its-config" }, "version": "1.15",
                            "accounts": ["flink-operator", "fko/other"] },
         "webhook": { "certManager": { "enabled": true, "issuerRef": issuer } },
+        "guardrail": { "enabled": true, "settings": ["acme.audit.level"] }, "monitoring": { "enabled": true },
         "networkPolicy": { "apiServerPorts": [6443], "apiServerCIDRs": ["10.0.0.1/32", "fd00::1/128"] },
         "log": { "level": "info,controller=debug", "format": "text" },
         "extraArgs": ["--concurrency=8"],
@@ -96,6 +97,26 @@ async fn the_chart_makes_what_kustomize_makes() {
     let kept: Vec<_> = kept.iter().filter(|object| object["kind"] == "CustomResourceDefinition").collect();
     assert!(kept.iter().all(|kind| kind["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"), "{kept:#?}");
     assert_eq!(kept.len(), 2);
+}
+
+/// What a value of its name switches on.
+#[tokio::test]
+async fn a_part_that_is_switched_on_is_what_kustomize_makes_of_its_folder() {
+    let plane = plane().await;
+    let without = by_name(render(&json!({})));
+    for part in ["guardrail", "monitoring"] {
+        let folder = Path::new(MANIFESTS).join(part);
+        if !folder.is_dir() {
+            continue;
+        }
+        let mut rendered = by_name(render(&json!({ part: { "enabled": true } })));
+        rendered.retain(|name, _| !without.contains_key(name));
+        let expected = by_name(kustomize(plane, &folder).await);
+        assert_eq!(rendered.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>(), "{part}");
+        for (name, object) in expected {
+            assert_eq!(differences(&rendered[&name], &object, ""), [""; 0], "{part}: {name}");
+        }
+    }
 }
 
 /// Nothing of it is bound to the namespace that the manifests name.

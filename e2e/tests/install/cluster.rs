@@ -119,6 +119,13 @@ impl Cluster {
         .await;
     }
 
+    /// Ends the operator as Kubernetes does: nothing keeps it waiting.
+    pub(crate) async fn ends(&self, operator: &Operator) {
+        assert_eq!(operator.terminate().await.code(), Some(0), "{}", operator.logs());
+        let logs = operator.logs();
+        assert!(!logs.contains("not everything in progress ended"), "{logs}");
+    }
+
     /// Returns when the operator leads.
     pub(crate) async fn leads(&self, operator: &Operator) {
         await_condition("it to lead", PATIENCE, async || {

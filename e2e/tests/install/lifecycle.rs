@@ -25,7 +25,7 @@ async fn what_kubectl_installs_it_upgrades_and_removes_and_no_job_notices() {
     cluster.follow(UPGRADE, "upgrade").await;
     let new = cluster.start_pod().await;
     new.wait_ready().await;
-    assert_eq!(old.terminate().await.code(), Some(0), "{}", old.logs());
+    cluster.ends(&old).await;
     cluster.leads(&new).await;
     cluster.has_looked(&new).await;
     assert_eq!(cluster.stand().await, stand);
@@ -53,7 +53,7 @@ async fn what_is_left_of_it_is_taken_up_by_the_next_installation() {
     cluster.follow(INSTALL, "install").await;
     let operator = cluster.start().await;
     let stand = cluster.stand().await;
-    assert_eq!(operator.terminate().await.code(), Some(0), "{}", operator.logs());
+    cluster.ends(&operator).await;
     cluster.follow(UPGRADE, "remove-keep").await;
     let crds = "customresourcedefinition.apiextensions.k8s.io/remediation";
     assert_eq!(cluster.left().await, format!("{crds}policies.flink-remedy.dev\n{crds}reports.flink-remedy.dev"));
@@ -62,7 +62,7 @@ async fn what_is_left_of_it_is_taken_up_by_the_next_installation() {
     cluster.follow(INSTALL, "install").await;
     let operator = cluster.start().await;
     cluster.has_looked(&operator).await;
-    assert_eq!(operator.terminate().await.code(), Some(0), "{}", operator.logs());
+    cluster.ends(&operator).await;
     assert_eq!(cluster.stand().await, stand);
     cluster.follow(UPGRADE, "remove").await;
     assert_eq!(cluster.left().await, "");
@@ -82,7 +82,7 @@ async fn what_helm_installs_it_upgrades_and_removes_and_no_job_notices() {
     assert!(notes.contains("leaves the kinds RemediationPolicy and RemediationReport"), "{notes}");
     let args = cluster.shell.run("kubectl get deployment -n flink-remedy flink-remedy -o jsonpath='{..args}'").await;
     assert!(args.contains("--log-level=debug"), "{args}");
-    assert_eq!(old.terminate().await.code(), Some(0), "{}", old.logs());
+    cluster.ends(&old).await;
     let new = cluster.start().await;
     assert_eq!(cluster.stand().await, stand);
 
@@ -136,7 +136,7 @@ async fn a_release_for_some_namespaces_has_rights_in_those_alone() {
         assert_eq!(said.lines().next(), Some(answer), "{verb} {what} {place}: {said}");
     }
     assert!(!operator.logs().contains("may not list and watch remediationpolicies"), "{}", operator.logs());
-    assert_eq!(operator.terminate().await.code(), Some(0), "{}", operator.logs());
+    cluster.ends(&operator).await;
     cluster
         .shell
         .run("helm uninstall flink-remedy -n flink-remedy && kubectl delete -k manifests --ignore-not-found")

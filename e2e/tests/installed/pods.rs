@@ -2,7 +2,7 @@
 
 use e2e::http;
 use k8s_openapi::api::coordination::v1::Lease;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Namespace, Pod};
 use kube::Api;
 use kube::api::ListParams;
 
@@ -53,16 +53,31 @@ impl Pods<'_> {
             .await;
     }
 
-    /// How many of the installation's pods answer that they are ready.
-    pub(crate) async fn ready(&self) -> usize {
+    /// Returns when there are two again, and both say that they are ready.
+    pub(crate) async fn are_two(&self) {
         let (namespace, _, port) = self.form.place();
         let pods: Api<Pod> = Api::namespaced(self.ground.scene.admin.clone(), namespace);
-        let mut ready = 0;
-        for pod in pods.list(&ListParams::default()).await.unwrap().items {
-            let Some(address) = pod.status.and_then(|status| status.pod_ip) else { continue };
-            let answer = http::get(&format!("http://{address}:{port}/ready")).await;
-            ready += usize::from(answer.is_ok_and(|(status, _)| status == 200));
-        }
-        ready
+        self.ground
+            .until("two pods that are ready", async || {
+                let all = pods.list(&ListParams::default()).await.map_err(|error| error.to_string())?.items.into_iter();
+                let stay = all.filter(|pod| pod.metadata.deletion_timestamp.is_none());
+                let addresses: Vec<_> = stay.filter_map(|pod| pod.status?.pod_ip).collect();
+                let [first, second] = &addresses[..] else { return Err(format!("{addresses:?}")) };
+                for address in [first, second] {
+                    let (status, answer) = http::get(&format!("http://{address}:{port}/ready")).await?;
+                    if status != 200 {
+                        return Err(answer);
+                    }
+                }
+                Ok(())
+            })
+            .await;
+    }
+
+    /// Whether every pod that the namespace takes has to be restricted.
+    pub(crate) async fn are_restricted(&self) -> bool {
+        let namespaces: Api<Namespace> = Api::all(self.ground.scene.admin.clone());
+        let labels = namespaces.get(self.form.place().0).await.unwrap().metadata.labels.unwrap_or_default();
+        labels.get("pod-security.kubernetes.io/enforce").is_some_and(|profile| profile == "restricted")
     }
 }

@@ -73,7 +73,12 @@ impl Case {
         let label = format!("deployment=\"{left}\"");
         let mut of_left = self.input.iter().filter(|(series, _)| series.contains(&label)).peekable();
         of_left.peek().is_some()
-            && of_left.all(|(series, values)| self.input.contains(&(series.replace(left, right), values.clone())))
+            && of_left.all(|(series, values)| {
+                // Not the other way round: other labels may hold the one name and not the other.
+                self.input
+                    .iter()
+                    .any(|(other, same)| other != series && other.replace(right, left) == *series && same == values)
+            })
     }
 }
 

@@ -1,10 +1,11 @@
-//! The alerts over what real Flinks have said (`e2e/monitoring/recorded`), a second of it as a minute.
+//! The alerts over what real Flinks have said (`e2e/monitoring/recorded`), played sixty times as slowly: a second of it is a
+//! minute, also where Flink tells of durations.
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use e2e::prometheus::{RULE_FILES, rule_file, yaml};
+use e2e::prometheus::{RULE_FILES, rule_file, rules, yaml};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -35,18 +36,17 @@ struct Series {
     values: String,
 }
 
-/// The alerts that have to fire in a mood, and in no other.
+/// The alerts that have to fire in a mood.
 const EXPECTED: [(&str, &[&str]); 5] = [
-    ("slow", &["FlinkBackPressure", "FlinkCheckpointSlow"]),
-    ("slow-checkpoints", &["FlinkCheckpointsBackToBack"]),
+    ("slow", &["FlinkBackPressure", "FlinkNoCheckpointCompletes"]),
+    ("slow-checkpoints", &["FlinkCheckpointSlow", "FlinkCheckpointsBackToBack"]),
     ("failing-checkpoints", &["FlinkCheckpointsFail", "FlinkNoCheckpointCompletes"]),
     ("full-heap", &["FlinkHeapFull"]),
-    ("failing", &["FlinkRestarts"]),
+    ("failing", &["FlinkJobDown", "FlinkRestarts"]),
 ];
 
-/// Alerts that are about half an hour or more of the past, so that one mood's shows in those that follow it.
-const LINGERING: [&str; 4] =
-    ["FlinkCheckpointsFail", "FlinkNoCheckpointCompletes", "FlinkCheckpointsBackToBack", "FlinkRestarts"];
+/// The job is well, or idle, until then: nothing may fire. Later its moods show in what follows them.
+const FIRST_BAD: &str = "slow";
 
 fn recordings() -> Vec<Recording> {
     let files = fs::read_dir(RECORDED).expect("recordings");
@@ -61,33 +61,46 @@ fn recordings() -> Vec<Recording> {
 
 /// Input of promtool: the series as they are scraped in a cluster.
 fn input(recording: &Recording) -> Vec<Value> {
-    let scraped = recording.series.iter().map(|series| {
-        let component = if series.series.contains("component=\"jobmanager\"") { "jobmanager" } else { "taskmanager" };
-        let labels = format!("{{{JOB},job=\"flink\",pod=\"orders-{component}\",");
-        json!({ "series": series.series.replacen('{', &labels, 1), "values": series.values })
+    recording.series.iter().map(|series| scraped(&series.series, &slowed(series))).collect()
+}
+
+fn scraped(series: &str, values: &str) -> Value {
+    let component = if series.contains("component=\"jobmanager\"") { "jobmanager" } else { "taskmanager" };
+    let labels = format!("{{{JOB},job=\"flink\",pod=\"orders-{component}\",");
+    json!({ "series": series.replacen('{', &labels, 1), "values": values })
+}
+
+/// The values of a series; of a duration those that it would have if all took sixty times as long.
+fn slowed(series: &Series) -> String {
+    if !series.series.starts_with("flink_jobmanager_job_lastCheckpointDuration") {
+        return series.values.clone();
+    }
+    let slowed = samples(&series.values).into_iter().map(|sample| match sample.parse::<u64>() {
+        Ok(milliseconds) => (milliseconds * 60).to_string(),
+        Err(_) => sample,
     });
-    scraped.collect()
+    slowed.collect::<Vec<_>>().join(" ")
 }
 
-/// The thresholds as they are shipped, but for a checkpoint that is slow after 20 s: nobody records for minutes.
-fn thresholds(folder: &Path) -> PathBuf {
-    let text = fs::read_to_string(rule_file("thresholds")).unwrap();
-    let record = "record: flink_threshold:checkpoint_duration:seconds\n        expr: vector(300)";
-    assert!(text.contains(record));
-    let file = folder.join("thresholds.rules.yaml");
-    fs::write(&file, text.replace(record, &record.replace("300", "20"))).unwrap();
-    file
+/// Each sample by itself; `5x2` stands for three of them, `_x2` for two that are missing.
+fn samples(values: &str) -> Vec<String> {
+    let unfolded = values.split(' ').flat_map(|word| {
+        let (value, more) = word.split_once('x').unwrap_or((word, "0"));
+        let more: usize = more.parse().expect("a number of repetitions");
+        vec![value.to_owned(); if value == "_" && more > 0 { more } else { more + 1 }]
+    });
+    unfolded.collect()
 }
 
-/// Runs promtool over these series, asking at each minute for the alerts that fire.
-fn check(folder: &Path, series: Vec<Value>, asked: Vec<Value>) {
-    let rules = [thresholds(folder), rule_file("flink"), rule_file("flink-remedy")];
-    assert_eq!(rules.len(), RULE_FILES.len());
+/// Runs promtool over these series with the shipped rules.
+fn check(series: &[Value], asked: &[Value]) {
+    assert!(!asked.is_empty());
+    let folder = tempfile::tempdir().unwrap();
     let test = json!({
-        "rule_files": rules, "evaluation_interval": "1m",
+        "rule_files": RULE_FILES.map(rule_file), "evaluation_interval": "1m",
         "tests": [{ "interval": "1m", "input_series": series, "promql_expr_test": asked }],
     });
-    let file = folder.join("test.yaml");
+    let file = folder.path().join("test.yaml");
     fs::write(&file, test.to_string()).unwrap();
     promtool(&["test", "rules"], &[file]);
 }
@@ -104,25 +117,19 @@ fn asked(alert: &str, from: usize, to: usize, fires: bool) -> Value {
 }
 
 #[test]
-fn each_mood_fires_its_alerts_and_no_other() {
+fn each_mood_fires_its_alerts_and_a_good_one_none() {
     for recording in recordings() {
-        let folder = tempfile::tempdir().unwrap();
+        let of_mood = |mood: &str| EXPECTED.iter().find(|(expected, _)| *expected == mood).map(|(_, alerts)| *alerts);
         let mut questions = Vec::new();
         for scene in &recording.scenes {
-            for (mood, alerts) in EXPECTED {
-                for alert in alerts {
-                    let fires = mood == scene.mood;
-                    let has_been = recording.scenes.iter().any(|past| past.mood == mood && past.to <= scene.from);
-                    let lingers = has_been && LINGERING.contains(alert);
-                    // Bad moods show in each other: what comes of a slow task is a slow checkpoint, and so on.
-                    if fires || scene.mood == "well" && !lingers && scene.from < 200 {
-                        questions.push(asked(alert, scene.from, scene.to, fires));
-                    }
-                }
-            }
+            let alerts = of_mood(&scene.mood).into_iter().flatten();
+            questions.extend(alerts.map(|alert| asked(alert, scene.from, scene.to, true)));
         }
-        assert!(questions.len() > 10, "{}", questions.len());
-        check(folder.path(), input(&recording), questions);
+        assert_eq!(questions.len(), 9);
+        let first = recording.scenes.iter().find(|scene| scene.mood == FIRST_BAD).expect("a bad mood").from;
+        let others = rules("flink").into_iter().filter(|rule| rule.is_alert);
+        questions.extend(others.map(|alert| asked(&alert.name, 0, first, false)));
+        check(&input(&recording), &questions);
     }
 }
 
@@ -130,15 +137,37 @@ fn each_mood_fires_its_alerts_and_no_other() {
 #[test]
 fn nothing_fires_during_a_restart_of_ours() {
     for recording in recordings() {
-        let folder = tempfile::tempdir().unwrap();
         let mut series = input(&recording);
-        let seconds = recording.scenes.last().map_or(0, |scene| scene.to);
+        let seconds = recording.scenes.last().expect("scenes").to;
         series.push(json!({
             "series": "flink_remedy_restart_in_flight{namespace=\"shop\",name=\"orders\",job=\"flink-remedy\"}",
             "values": format!("1x{seconds}"),
         }));
         let alerts = EXPECTED.iter().flat_map(|(_, alerts)| *alerts);
-        let questions = alerts.map(|alert| asked(alert, 0, seconds, false)).collect();
-        check(folder.path(), series, questions);
+        check(&series, &alerts.map(|alert| asked(alert, 0, seconds, false)).collect::<Vec<_>>());
+    }
+}
+
+/// A day of what it read before, or of nothing, and then the minutes in which it hardly read.
+#[test]
+fn a_job_that_starves_is_told_of_and_an_idle_one_is_not() {
+    const DAY: usize = 24 * 60;
+    for recording in recordings() {
+        let starved = recording.scenes.iter().find(|scene| scene.mood == "starved").expect("a scene").clone();
+        let read = |usual: Option<&str>| {
+            let is_rate = |series: &&Series| {
+                series.series.starts_with("flink_taskmanager_job_task_operator_numRecordsInPerSecond")
+            };
+            let of_first_attempt = |series: &&Series| series.series.contains("task_attempt_num=\"0\"");
+            let before = |series: &Series| {
+                let samples = samples(&series.values);
+                let usual = usual.unwrap_or(&samples[starved.from]).to_owned();
+                scraped(&series.series, &format!("{usual}x{DAY} {}", samples[starved.from..starved.to].join(" ")))
+            };
+            recording.series.iter().filter(is_rate).filter(of_first_attempt).map(before).collect::<Vec<_>>()
+        };
+        let end = DAY + starved.to - starved.from;
+        check(&read(None), &[asked("FlinkRecordsInDropped", DAY, end, true)]);
+        check(&read(Some("0")), &[asked("FlinkRecordsInDropped", DAY, end, false)]);
     }
 }

@@ -93,7 +93,7 @@ impl Elector {
                 Ok(Some(holder)) => tracing::debug!(%holder, "another replica leads"),
                 Err(Failure::Forbidden(error)) => return Err(error),
                 Err(Failure::Passing(why)) => {
-                    warn!(trouble = %Trouble::LeaseNotAcquired, %why, "lease not acquired yet")
+                    warn!(trouble = %Trouble::LeaseNotAcquired, %why, "lease not acquired yet");
                 }
             }
             tokio::time::sleep(self.config.retry_period).await;
@@ -112,7 +112,7 @@ impl Elector {
                     return LeaseError::Taken { lease: self.config.name.clone(), holder };
                 }
                 Ok(Err(Failure::Forbidden(error))) => {
-                    warn!(trouble = %Trouble::LeaseNotRenewed, %error, "lease not renewed")
+                    warn!(trouble = %Trouble::LeaseNotRenewed, %error, "lease not renewed");
                 }
                 Ok(Err(Failure::Passing(why))) => warn!(trouble = %Trouble::LeaseNotRenewed, %why, "lease not renewed"),
                 Err(_) => {

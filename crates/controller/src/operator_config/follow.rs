@@ -151,7 +151,7 @@ fn report(error: &watcher::Error, namespace: &str, name: &str, known: &watch::Se
             publish(known, Err(why));
         }
         _ => {
-            warn!(trouble = %Trouble::WatchInterrupted, error = with_causes(error), "watch of the Flink operator's configuration interrupted")
+            warn!(trouble = %Trouble::WatchInterrupted, error = with_causes(error), "watch of the Flink operator's configuration interrupted");
         }
     }
 }

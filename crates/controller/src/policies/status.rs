@@ -31,8 +31,15 @@ pub(crate) struct StatusWriter {
 }
 
 impl StatusWriter {
-    /// Never ends by itself.
-    pub(crate) async fn run(self) {
+    /// Ends when `stop` turns true: what has changed since the last look is written by whoever leads next.
+    pub(crate) async fn run(self, mut stop: watch::Receiver<bool>) {
+        tokio::select! {
+            () = self.keep() => {}
+            _ = stop.wait_for(|stop| *stop) => {}
+        }
+    }
+
+    async fn keep(self) {
         let mut ticks = tokio::time::interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut refused = None;

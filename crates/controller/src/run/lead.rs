@@ -141,7 +141,7 @@ impl Loops {
             work.spawn(writer.run().map(Ok));
         }
         if let Some(status_writer) = status_writer {
-            work.spawn(status_writer.run().map(Ok));
+            work.spawn(status_writer.run(stop).map(Ok));
         }
         work
     }

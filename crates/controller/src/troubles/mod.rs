@@ -36,6 +36,7 @@ macro_rules! troubles {
     ) => {
         $(#[$attribute])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        #[allow(clippy::doc_markdown, reason = "the texts are shown to people as they stand")]
         $vis enum $name {
             $($($(#[doc = $meaning])+ $variant,)+)+
         }

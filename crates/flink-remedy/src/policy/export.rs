@@ -14,7 +14,7 @@ use flink_conf::Key;
 use crate::check::{OperatorConfig, OperatorConfigError};
 use crate::policy_file::{PolicyFileError, policies_of, policy_of};
 use crate::troubles::{CommandTrouble, complain};
-use crate::{BAD_INPUT, harmless, printable};
+use crate::{BAD_INPUT, printable};
 
 /// Print what a policy fills, for the API server itself or as defaults of the Flink operator, or what flink-remedy may write
 ///
@@ -78,6 +78,7 @@ impl Explained for Error {
         match self {
             Self::OperatorConfig(error) => error.explanation(),
             Self::Policy(error) => error.explanation(),
+            Self::NoOperatorConfig => CommandTrouble::FormUnknown.explanation(),
             Self::Export { .. } | Self::Yaml(_) => CommandTrouble::ExportImpossible.explanation(),
         }
     }

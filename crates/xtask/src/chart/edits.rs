@@ -4,16 +4,29 @@
 pub(super) type Edit = (&'static str, &'static str);
 
 /// A manifest that the chart has too.
-pub(super) struct Template {
+pub(super) struct Template<'a> {
     /// Its file under `manifests/`.
-    pub(super) source: &'static str,
+    pub(super) source: &'a str,
     /// The condition under which the chart has it; none if empty.
-    pub(super) when: &'static str,
-    pub(super) edits: &'static [Edit],
+    pub(super) when: &'a str,
+    pub(super) edits: &'a [Edit],
 }
 
+/// A folder of manifests that the value of its name switches on.
+pub(super) struct Part {
+    pub(super) folder: &'static str,
+    /// What of its members, by their names, is for values to say.
+    pub(super) edits: &'static [(&'static str, &'static [Edit])],
+}
+
+/// Every such folder.
+pub(super) const PARTS: &[Part] = &[
+    Part { folder: "guardrail", edits: &[("guardrail/policy", GUARDRAIL)] },
+    Part { folder: "monitoring", edits: &[] },
+];
+
 /// Every template that is made of a manifest.
-pub(super) const TEMPLATES: &[Template] = &[
+pub(super) const TEMPLATES: &[Template<'static>] = &[
     Template { source: "crd/remediationpolicies.yaml", when: ".Values.crds.install", edits: KEEP_POLICIES },
     Template { source: "crd/remediationreports.yaml", when: ".Values.crds.install", edits: KEEP_REPORTS },
     Template { source: "rbac/serviceaccount.yaml", when: "", edits: &[] },
@@ -40,6 +53,11 @@ pub(super) const TEMPLATES: &[Template] = &[
         edits: CERTIFICATES,
     },
 ];
+
+const GUARDRAIL: &[Edit] = &[(
+    "  - name: settings\n    expression: '[]'\n",
+    "  - name: settings\n    expression: {{ .Values.guardrail.settings | toJson | quote }}\n",
+)];
 
 const KEEP_POLICIES: &[Edit] = &[(
     "  name: remediationpolicies.flink-remedy.dev\n",

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use flink_conf::options::OPTIONS;
-use flink_conf::{CREDENTIAL_PARTS, REFERENCE_ENDINGS};
+use flink_conf::{CREDENTIAL_PARTS, FlinkOption, REFERENCE_ENDINGS};
 
 use super::super::cel::list;
 use crate::policy::{SERVICE_ACCOUNT, forbidden_beginnings, why_denied};
@@ -33,7 +33,7 @@ pub(super) fn lists() -> String {
 /// Those that are told by their name alone: other names of what begins with one of the beginnings, and single options.
 fn names() -> BTreeSet<&'static str> {
     let begins = |key: &str| forbidden_beginnings().any(|beginning| key.starts_with(beginning));
-    let spellings = OPTIONS.iter().flat_map(|option| option.spellings());
+    let spellings = OPTIONS.iter().flat_map(FlinkOption::spellings);
     spellings.filter(|key| !begins(key) && !flink_conf::is_credential(key) && why_denied(key).is_some()).collect()
 }
 
@@ -51,7 +51,7 @@ mod tests {
 
     #[test]
     fn what_no_policy_may_list_is_forbidden_under_every_name() {
-        for key in OPTIONS.iter().flat_map(|option| option.spellings()) {
+        for key in OPTIONS.iter().flat_map(FlinkOption::spellings) {
             assert_eq!(is_told(key), why_denied(key).is_some(), "{key}");
         }
         for key in ["execution.savepoint.path", "taskmanager.memory.process.size", "high-availability.cluster-id"] {

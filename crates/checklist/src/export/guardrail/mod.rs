@@ -102,7 +102,7 @@ fn in_every_version(writes: Writes) -> impl Iterator<Item = Target> {
 mod tests {
     use super::*;
 
-    fn policy(settings: serde_json::Value) -> Policy {
+    fn policy(settings: &serde_json::Value) -> Policy {
         serde_json::from_value(json!({ "settings": settings })).unwrap()
     }
 
@@ -128,8 +128,8 @@ mod tests {
 
     #[test]
     fn settings_of_every_policy_are_allowed_under_all_their_names() {
-        let one = policy(json!([{"key": "execution.checkpointing.unaligned", "value": "true"}]));
-        let other = policy(json!([{"key": "acme.audit", "value": "1"}]));
+        let one = policy(&json!([{"key": "execution.checkpointing.unaligned", "value": "true"}]));
+        let other = policy(&json!([{"key": "acme.audit", "value": "1"}]));
         let guardrail = Guardrail::new([&one, &other]);
         for key in ["execution.checkpointing.unaligned", "execution.checkpointing.unaligned.enabled", "acme.audit"] {
             assert!(guardrail.allows(&Target::option(key)), "{key}");

@@ -15,6 +15,7 @@ const EMPTY: &[(&str, &str)] = &[
         "filled by no rule of flink-remedy; an option that a policy lists under settings has to be listed in the guardrail \
          too (flink-remedy policy export --as guardrail)",
     ),
+    ("claimed", "claimed by flink-remedy's record, though it was there before"),
     ("unrecorded", "not what flink-remedy filled by its record, so that it may not take it out"),
     ("noText", "no text, and flink-remedy writes text only"),
     ("restOfSpec", "nothing that flink-remedy may touch"),

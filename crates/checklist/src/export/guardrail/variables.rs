@@ -19,17 +19,11 @@ struct Place {
     recorded: fn(&str) -> String,
 }
 
-/// What the record, JSON as [`crate::Filled`] writes it, has behind a key of this value.
+/// What the record, JSON as [`crate::Filled`] writes it, has behind a key of this text.
 fn by_value(value: &str) -> String {
-    format!(
-        r#"{} + string({value}).replace({}, {}).replace({}, {}) + {}"#,
-        text("\":{\"value\":\""),
-        text("\\"),
-        text("\\\\"),
-        text("\""),
-        text("\\\""),
-        text("\"")
-    )
+    let escaped =
+        [("\\", "\\\\"), ("\"", "\\\"")].map(|(c, escaped)| format!(".replace({}, {})", text(c), text(escaped)));
+    format!("{} + {value}{} + {}", text("\":{\"value\":\""), escaped.concat(), text("\""))
 }
 
 /// Of a file it has the digest, which cannot be computed here.
@@ -97,7 +91,10 @@ impl Guardrail {
             Named::new("forbiddenKeys", forbidden_keys()),
             Named::new("changed", of_places(Place::changed)),
             Named::new("unlisted", of_places(Place::unlisted)),
-            Named::new("record", format!("variables.oldAnnotations[?{}].orValue('')", text(FILLED))),
+        ]);
+        variables.extend(sides("Record", |side| format!("variables.{side}Annotations[?{}].orValue('')", text(FILLED))));
+        variables.extend([
+            Named::new("claimed", of_places(Place::claimed)),
             Named::new("unrecorded", of_places(Place::unrecorded)),
             Named::new("noText", of_places(Place::no_text)),
             Named::new("restOfSpec", rest_of_spec()),
@@ -153,16 +150,16 @@ fn map_of(found: &str) -> String {
 fn spec(side: &str) -> String {
     let at = |kind: &Kind| format!("variables.{side}{}.orValue({{}})", steps(kind.spec()));
     let branch = |kind: &Kind| format!("request.resource.resource == {}\n? {}\n: ", text(kind.plural()), at(kind));
-    let nested = Kind::ALL.iter().filter(|kind| is_nested(kind));
+    let nested = Kind::ALL.iter().filter(|kind| is_nested(**kind));
     nested.map(branch).collect::<String>() + &at(&Kind::Deployment)
 }
 
-fn is_nested(kind: &Kind) -> bool {
+fn is_nested(kind: Kind) -> bool {
     kind.spec() != Kind::Deployment.spec()
 }
 
 fn steps(path: &[&str]) -> String {
-    path.iter().map(|step| format!(".?{step}")).collect()
+    path.iter().fold(String::new(), |steps, step| steps + ".?" + step)
 }
 
 impl Place {
@@ -189,11 +186,23 @@ impl Place {
         self.keys(&new, &format!("k in {old} && {old}[k] != {new}[k]"))
     }
 
+    /// Whether the record says that what stood there, text as all that we write, is ours.
+    fn is_in(&self, record: &str) -> String {
+        let [_, old] = self.sides();
+        let (key, value) = (text(&format!("\"{}", self.prefix)), (self.recorded)(&format!("{old}[k]")));
+        format!("(type({old}[k]) == string && variables.{record}.contains(\n    {key} + k + {value}))")
+    }
+
     fn unrecorded(&self) -> String {
         let [new, old] = self.sides();
-        let key = text(&format!("\"{}", self.prefix));
-        let recorded = (self.recorded)(&format!("{old}[k]"));
-        self.keys(&old, &format!("!(k in {new}) && !variables.record.contains({key} + k + {recorded})"))
+        self.keys(&old, &format!("!(k in {new})\n  && !{}", self.is_in("oldRecord")))
+    }
+
+    /// Otherwise a record could be written first that lets it be taken out.
+    fn claimed(&self) -> String {
+        let ([_, old], listed) = (self.sides(), self.listed);
+        let (is, was) = (self.is_in("newRecord"), self.is_in("oldRecord"));
+        self.keys(&old, &format!("({listed})\n  && {is}\n  && !{was}"))
     }
 
     fn no_text(&self) -> String {
@@ -254,7 +263,7 @@ fn rest_of_object() -> String {
 
 /// The steps to everything that a spec is below, of kinds that do not have it at the top.
 fn above_specs() -> impl Iterator<Item = &'static [&'static str]> {
-    let nested = Kind::ALL.iter().filter(|kind| is_nested(kind)).map(|kind| kind.spec());
+    let nested = Kind::ALL.iter().filter(|kind| is_nested(**kind)).map(|kind| kind.spec());
     nested.flat_map(|path| (1..path.len()).map(move |end| &path[..end]))
 }
 
@@ -271,5 +280,5 @@ fn around_spec() -> String {
         let parts: Vec<String> = (1..path.len()).map(beside).collect();
         format!("request.resource.resource == {}\n? {}\n: ", text(kind.plural()), parts.join("\n+ "))
     };
-    Kind::ALL.iter().filter(|kind| is_nested(kind)).map(branch).collect::<String>() + "[]"
+    Kind::ALL.iter().filter(|kind| is_nested(**kind)).map(branch).collect::<String>() + "[]"
 }
