@@ -9,7 +9,7 @@ include e2e/e2e.mk
 CARGO_FUZZ_VERSION := 0.13.2
 # For each target, in seconds.
 FUZZ_SECONDS ?= 60
-FUZZ_TARGETS := documents configuration values
+FUZZ_TARGETS := documents configuration values jobs reviews policies
 
 CARGO_DENY := $(FLINK_REMEDY_CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
 CARGO_FUZZ := $(FLINK_REMEDY_CACHE)/tools/cargo-fuzz-$(CARGO_FUZZ_VERSION)/bin/cargo-fuzz
@@ -30,7 +30,7 @@ fmt-check:
 	cargo fmt --all --check
 
 lint: ## clippy, every warning an error
-	cargo clippy --locked --workspace --all-targets -- -D warnings
+	cargo clippy --locked --workspace --all-targets --features e2e/faults -- -D warnings
 
 layers: ## no client or runtime below the controller
 	cargo xtask layers

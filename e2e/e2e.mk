@@ -5,12 +5,12 @@ FLINK_REMEDY_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/flink-remedy
 E2E_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 
 .PHONY: e2e-prepare controlplane crds fko flink-dist flink-jars option-catalogue option-catalogue-check e2e-fko \
-	cluster e2e-cluster browser gitops monitoring monitoring-record peer
+	cluster e2e-cluster browser gitops monitoring monitoring-record peer faketime e2e-faults
 
 # The harness computes the same folders from the same files, so that a plain `cargo test` finds them.
 export FLINK_REMEDY_CACHE
 
-e2e-prepare: controlplane gitops monitoring crds fko flink-dist flink-jars cluster browser image ## build and fetch what the tests against real programs need (once)
+e2e-prepare: controlplane gitops monitoring crds fko flink-dist flink-jars cluster browser image faketime ## build and fetch what the tests against real programs need (once)
 
 controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl into the cache
 	@$(E2E_DIR)/controlplane/build.sh "$(FLINK_REMEDY_CACHE)"
@@ -55,6 +55,13 @@ e2e-cluster: cluster crds fko gitops image ## the tests in a whole cluster with 
 
 browser: ## fetch a headless Chromium into the cache (110 MB, 300 MB unpacked)
 	@$(E2E_DIR)/browser/fetch.sh "$(FLINK_REMEDY_CACHE)"
+
+faketime: ## fetch libfaketime, by which one replica's clock jumps, into the cache
+	@$(E2E_DIR)/faults/fetch.sh "$(FLINK_REMEDY_CACHE)"
+
+e2e-faults: controlplane crds faketime ## 10 000 faults over 500 jobs (half an hour; FLINK_REMEDY_SEED=N repeats a schedule)
+	cargo build --locked --package flink-remedy --package e2e
+	FLINK_REMEDY_FAULTS=long cargo test --locked --package e2e --features faults --test faults -- --nocapture
 
 flink-dist: ## fetch Flink 1.18, 1.20 and 2.3 for local clusters and pods into the cache (790 MB, 470 MB of it kept)
 	@$(E2E_DIR)/flink/local/fetch-dist.sh "$(FLINK_REMEDY_CACHE)"

@@ -18,8 +18,8 @@ case $target in
 esac
 # Of the tree, what goes into the binary; and of this machine, the C library that does.
 key=$({
-	find crates -type f -not -path 'crates/xtask/*' -not -path 'crates/fuzz/*' -not -path 'crates/*/tests/*' \
-		-not -path 'crates/*/fixtures/*' -print | cat - <<-END | LC_ALL=C sort | xargs sha256sum
+	{ find crates -type f -not -path 'crates/xtask/*' -not -path 'crates/fuzz/*' -not -path 'crates/*/tests/*' \
+		-not -path 'crates/*/fixtures/*' -print; cat <<-END; } | LC_ALL=C sort | xargs sha256sum
 		Cargo.lock
 		Cargo.toml
 		rust-toolchain.toml

@@ -146,6 +146,15 @@ pub fn flink_class_path(minor: &str) -> Result<PathBuf> {
     Ok(file)
 }
 
+/// The library that gives a process a wall clock of its own, which `make faketime` fetches.
+pub fn faketime() -> Result<PathBuf> {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/faults/fetch.sh");
+    let printed = std::process::Command::new(script).arg("--print").arg(cache()?).output().context(script)?;
+    let library = PathBuf::from(String::from_utf8(printed.stdout)?.trim());
+    ensure!(library.is_file(), "{} is missing: run `make faketime` first", library.display());
+    Ok(library)
+}
+
 /// The folder outside the tree that keeps what was built or fetched once.
 pub(crate) fn cache() -> Result<PathBuf> {
     let set = |name| env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -50,6 +50,8 @@ rules:
 #[derive(Debug, Default)]
 pub struct Running {
     children: Vec<(&'static str, Child)>,
+    /// How those were started that can be started again.
+    commands: Vec<(&'static str, Command)>,
 }
 
 impl Running {
@@ -68,7 +70,28 @@ impl Running {
         self.children.iter_mut().find_map(|(name, child)| child.try_wait().ok().flatten().map(|_| *name))
     }
 
-    fn identify(&self) -> Result<Vec<ProcessId>> {
+    /// Starts again, as it was, what has ended; whether anything had.
+    ///
+    /// # Errors
+    /// A process that cannot be started again.
+    pub fn mend(&mut self) -> Result<bool> {
+        let mut is_mended = false;
+        while let Some(name) = self.ended() {
+            let command = self.commands.iter_mut().find(|(known, _)| *known == name);
+            let (_, command) = command.with_context(|| format!("{name} has ended by itself"))?;
+            let started = command.spawn().with_context(|| format!("cannot start {name} again"))?;
+            self.children.retain(|(ended, _)| *ended != name);
+            self.children.push((name, started));
+            is_mended = true;
+        }
+        Ok(is_mended)
+    }
+
+    /// Every process.
+    ///
+    /// # Errors
+    /// One that has gone.
+    pub fn identify(&self) -> Result<Vec<ProcessId>> {
         self.children.iter().map(|(_, child)| ProcessId::of(child.id())).collect()
     }
 }
@@ -169,7 +192,9 @@ impl Launch {
             let server = format!("https://{}:{api}", self.address());
             let mut running = Running::default();
             running.children.push(("etcd", self.etcd(etcd)?));
-            running.children.push(("kube-apiserver", self.apiserver(etcd, api)?));
+            let mut apiserver = self.apiserver(etcd, api)?;
+            running.children.push(("kube-apiserver", start(&mut apiserver, "kube-apiserver")?));
+            running.commands.push(("kube-apiserver", apiserver));
             let probe = client(&server, Some(&self.dir.join("pki/ca.crt")), admin_token).await?;
             let start = Instant::now();
             let ended = loop {
@@ -212,9 +237,9 @@ impl Launch {
         )
     }
 
-    fn apiserver(&self, etcd: u16, port: u16) -> Result<Child> {
+    fn apiserver(&self, etcd: u16, port: u16) -> Result<Command> {
         let file = |name: &str| self.path(name);
-        self.spawn(
+        self.command(
             "kube-apiserver",
             &[
                 format!("--etcd-servers=http://127.0.0.1:{etcd}"),
@@ -259,13 +284,17 @@ impl Launch {
     }
 
     fn spawn(&self, name: &'static str, args: &[String]) -> Result<Child> {
+        start(&mut self.command(name, args)?, name)
+    }
+
+    fn command(&self, name: &'static str, args: &[String]) -> Result<Command> {
         let log = File::create(self.log(name))?;
         let mut command = Command::new(self.artifacts.binary(name));
         command.args(args).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
         if self.detached {
             command.process_group(0);
         }
-        command.spawn().with_context(|| format!("cannot start {name}"))
+        Ok(command)
     }
 
     fn path(&self, name: &str) -> String {
@@ -281,6 +310,10 @@ impl Launch {
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(15)..].join("\n")
     }
+}
+
+fn start(command: &mut Command, name: &str) -> Result<Child> {
+    command.spawn().with_context(|| format!("cannot start {name}"))
 }
 
 async fn ready(client: &Client) -> bool {

@@ -22,6 +22,7 @@ pub mod audit;
 pub mod browser;
 pub mod cluster;
 pub mod crds;
+pub mod fleet;
 pub mod flink_dist;
 mod flink_operator;
 pub mod http;

@@ -140,7 +140,9 @@ impl Operator {
 
     /// The page `/metrics`.
     pub async fn metrics(&self) -> String {
-        let (status, body) = self.get("/metrics").await.expect("/metrics answers");
+        let answer = self.get("/metrics").await;
+        let (status, body) =
+            answer.unwrap_or_else(|| panic!("/metrics does not answer; the log says\n{}", self.logs()));
         assert_eq!(status, 200, "/metrics: {body}");
         body
     }

@@ -20,6 +20,7 @@ use crate::audit::AuditLog;
 use crate::crds::{self, Crds};
 use crate::identity;
 use crate::objects::apply;
+use crate::process::ProcessId;
 use crate::state::State;
 use crate::wait::await_condition;
 
@@ -66,11 +67,35 @@ impl ControlPlane {
         .await
     }
 
+    /// One of its own, whose kube-apiserver may be killed: it is started again as it was. It ends when dropped.
+    ///
+    /// # Panics
+    /// When it cannot be started; run `make e2e-prepare` first.
+    pub async fn mended(crds: Crds) -> Self {
+        let start = move || Self::start_with(crds, &["--mend"]);
+        let started = tokio::task::spawn_blocking(start).await.expect("start does not panic");
+        started.unwrap_or_else(|error| panic!("no control plane: {error:#}"))
+    }
+
     fn start(crds: Crds) -> Result<Self> {
+        Self::start_with(crds, &[])
+    }
+
+    fn start_with(crds: Crds, flags: &[&str]) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("flink-remedy-e2e-").tempdir()?.keep();
         let mut command = Command::new(starter()?);
-        command.args(["up", "--hold", "--crds", crds.name(), "--dir"]).arg(&dir);
+        command.args(["up", "--hold", "--crds", crds.name()]).args(flags).arg("--dir").arg(&dir);
         Self::start_by(command, dir)
+    }
+
+    /// The process that runs this program of the control plane now.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn process(&self, program: &str) -> ProcessId {
+        let state = State::load(&self.dir).ok().flatten().expect("the control plane runs");
+        let is_it = |process: &ProcessId| process.exe.ends_with(program);
+        state.processes.into_iter().find(is_it).unwrap_or_else(|| panic!("no {program} runs"))
     }
 
     /// Starts it by a command that ends in `controlplane up --hold --dir DIR`.

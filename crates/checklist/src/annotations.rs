@@ -1,5 +1,7 @@
 //! The annotations by which people steer us, and the one by which we remember (DESIGN: all under one prefix).
 
+/// How all of them begin.
+pub const PREFIX: &str = "flink-remedy.dev/";
 /// `"true"`, or rule names or codes joined by commas: what we leave alone.
 pub const OPT_OUT: &str = "flink-remedy.dev/opt-out";
 /// Why; for people.

@@ -1,5 +1,6 @@
 //! Fills that bring other fills along.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use flink_conf::Key;
@@ -9,33 +10,42 @@ use crate::storage::shown;
 use crate::{Disruption, Fill, Finding, Judgement, PlannedFill, Policy, Rule, Subject, Target, Verdict, evaluate};
 
 /// The fills of a set of rules, merged to a fixpoint.
-pub(crate) struct Closure {
+pub(crate) struct Closure<'a> {
     pub(crate) fills: BTreeMap<Target, PlannedFill>,
     /// By code and key: in which round a fill is refused depends on what else is filled, and must not show.
     pub(crate) refused: BTreeMap<(&'static str, Option<Key>), String>,
     /// With all fills so far.
-    pub(crate) subject: Subject,
+    pub(crate) subject: Cow<'a, Subject>,
     /// Whether any of them closes a gap.
     pub(crate) closes_gap: bool,
 }
 
-impl Closure {
-    pub(crate) fn of(
-        rules: &[&'static Rule],
-        subject: &Subject,
-        respelled: BTreeMap<Target, PlannedFill>,
-        policy: &Policy,
-        verdicts: &[Verdict],
-    ) -> Self {
-        let mut subject = subject.clone();
-        for (target, fill) in &respelled {
-            subject.fill(&Fill { target: target.clone(), value: fill.value.clone() });
+/// What is closed, and what is known of it.
+#[derive(Clone, Copy)]
+pub(crate) struct Open<'a> {
+    pub(crate) subject: &'a Subject,
+    /// Values that come first, whatever the rules say.
+    pub(crate) respelled: &'a BTreeMap<Target, PlannedFill>,
+    /// What all rules say of the subject as it is, where the respelled values do not change it.
+    pub(crate) findings: Option<&'a [Finding]>,
+    pub(crate) policy: &'a Policy,
+}
+
+impl<'a> Closure<'a> {
+    pub(crate) fn of(rules: &[&'static Rule], open: Open<'a>, verdicts: &[Verdict]) -> Self {
+        let Open { subject, respelled, findings, policy } = open;
+        let (fills, subject) = (respelled.clone(), Cow::Borrowed(subject));
+        let mut closure = Self { fills, refused: BTreeMap::new(), subject, closes_gap: false };
+        for (target, fill) in respelled {
+            closure.subject.to_mut().fill(&Fill { target: target.clone(), value: fill.value.clone() });
         }
-        let mut closure = Self { fills: respelled, refused: BTreeMap::new(), subject, closes_gap: false };
+        let is_asked = |rule: &'static Rule| rules.iter().any(|asked| std::ptr::eq(*asked, rule));
+        let mut findings = findings.map(Cow::Borrowed);
         // Every round but the last adds the fills of a rule, or a setting, that had none before.
         for _ in 0..=rules.len() + policy.settings.len() {
             let before = closure.fills.len();
-            for Finding { rule, judgement } in evaluate(rules, &closure.subject, policy) {
+            let said = findings.take().unwrap_or_else(|| Cow::Owned(evaluate(rules, &closure.subject, policy)));
+            for Finding { rule, judgement } in said.iter().filter(|finding| is_asked(finding.rule)) {
                 if verdicts.contains(&judgement.verdict) {
                     closure.add(rule, judgement);
                 }
@@ -48,16 +58,16 @@ impl Closure {
     }
 
     /// Takes a rule's fills whole or not at all.
-    fn add(&mut self, rule: &'static Rule, Judgement { fills, about, verdict, .. }: Judgement) {
-        let absent: Vec<Fill> = fills.into_iter().filter(|fill| !self.subject.has(&fill.target)).collect();
+    fn add(&mut self, rule: &'static Rule, Judgement { fills, about, verdict, .. }: &Judgement) {
+        let absent: Vec<&Fill> = fills.iter().filter(|fill| !self.subject.has(&fill.target)).collect();
         if let Some(reason) = absent.iter().find_map(|fill| refusal(fill, &self.subject)) {
-            self.refused.entry((rule.code, about)).or_insert(reason);
+            self.refused.entry((rule.code, about.clone())).or_insert(reason);
             return;
         }
-        self.closes_gap |= verdict == Verdict::Gap && !absent.is_empty();
+        self.closes_gap |= *verdict == Verdict::Gap && !absent.is_empty();
         for fill in absent {
-            self.subject.fill(&fill);
-            self.fills.insert(fill.target, PlannedFill { value: fill.value, rule: rule.code });
+            self.subject.to_mut().fill(fill);
+            self.fills.insert(fill.target.clone(), PlannedFill { value: fill.value.clone(), rule: rule.code });
         }
     }
 }

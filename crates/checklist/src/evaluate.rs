@@ -1,3 +1,5 @@
+use flink_conf::plain;
+
 use crate::rule::Check;
 use crate::{Judgement, Kind, Policy, Rule, Scope, Subject};
 
@@ -39,9 +41,11 @@ fn judge(rule: &Rule, subject: &Subject, policy: &Policy) -> Vec<Judgement> {
 /// What a message may have, in bytes: several of them share a Kubernetes Event.
 const LONGEST_MESSAGE: usize = 300;
 
-/// The text with `longest` bytes at the most: its end gives way to a mark, between two characters.
-pub fn cut(mut text: String, longest: usize) -> String {
+/// The text with `longest` bytes at the most, as it may be printed ([`plain`]): its end gives way to a mark, between two
+/// characters.
+pub fn cut(text: String, longest: usize) -> String {
     const MARK: &str = "…";
+    let mut text = plain(text);
     if text.len() > longest {
         text.truncate(text.floor_char_boundary(longest.saturating_sub(MARK.len())));
         text.push_str(MARK);

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use flink_conf::options::spelled;
@@ -24,7 +25,7 @@ impl Leaving {
         let (taken_over, mut rest): (Vec<&Key>, Vec<&Key>) =
             ours.into_iter().partition(|key| is_taken_over(key, subject, holdings));
         let mut leaving = Self { taken_over: targets(&taken_over), overlapping: BTreeSet::new() };
-        let mut left = subject.clone();
+        let mut left = Cow::Borrowed(subject);
         // What leaves may show a setting of the platform's below it, which overlaps with more of ours.
         loop {
             let (going, staying): (Vec<&Key>, Vec<&Key>) =
@@ -33,7 +34,7 @@ impl Leaving {
                 return leaving;
             }
             for key in &going {
-                left.conf.remove(key);
+                left.to_mut().conf.remove(key);
             }
             leaving.overlapping.extend(targets(&going));
             rest = staying;
@@ -46,9 +47,9 @@ impl Leaving {
     }
 
     /// The subject without what overlaps, so that it can be written again under another name.
-    pub(crate) fn without_overlapping(&self, subject: &Subject) -> Subject {
-        let mut subject = subject.clone();
-        self.overlapping.iter().filter_map(as_option).for_each(|key| subject.conf.remove(key));
+    pub(crate) fn without_overlapping<'a>(&self, subject: &'a Subject) -> Cow<'a, Subject> {
+        let mut subject = Cow::Borrowed(subject);
+        self.overlapping.iter().filter_map(as_option).for_each(|key| subject.to_mut().conf.remove(key));
         subject
     }
 }

@@ -31,6 +31,7 @@ mod storage;
 mod subject;
 mod surroundings;
 mod target;
+mod trimmed;
 mod withdrawal;
 
 pub use arrival::{Arrival, SpecChange};
@@ -52,4 +53,5 @@ pub use situation::Situation;
 pub use subject::{Cluster, Kind, Subject, SubjectError};
 pub use surroundings::{Neighbours, Surroundings};
 pub use target::{Disruption, Target};
+pub use trimmed::trimmed;
 pub use withdrawal::{Stays, Withdrawal, withdrawal};

@@ -53,11 +53,6 @@ impl Levels {
         Self { root: level_of(ROOT), loggers }
     }
 
-    /// The root logger's level; `None` where the file gives none or an unknown one.
-    pub(crate) fn root(&self) -> Option<Level> {
-        self.root
-    }
-
     /// The level in effect for a logger: its own, else that of the nearest parent.
     pub(crate) fn of(&self, logger: &str) -> Option<Level> {
         let mut name = logger;
@@ -71,6 +66,13 @@ impl Levels {
             }
         }
     }
+}
+
+/// The root logger's level; `None` where the file gives none or an unknown one.
+pub(crate) fn root_level(file: &str) -> Option<Level> {
+    let of_root = file.lines().filter(|line| line.trim_start().starts_with(ROOT));
+    let properties: BTreeMap<&str, &str> = of_root.filter_map(property).collect();
+    level(properties.get(level_key(&properties, ROOT).as_str())?)
 }
 
 /// A file as it is, beside what production asks for.
@@ -89,7 +91,7 @@ impl Production {
         let levels = Levels::read(file);
         let is_loud = |logger: &&'static str| levels.of(logger).is_none_or(|level| level < Level::Warn);
         let loud = noisy.iter().copied().filter(is_loud).collect();
-        Self { root: levels.root(), loud, text: with_production_levels(file, noisy) }
+        Self { root: levels.root, loud, text: with_production_levels(file, noisy) }
     }
 }
 
@@ -203,12 +205,12 @@ mod tests {
     #[test]
     fn levels_are_inherited_from_the_nearest_parent() {
         let levels = Levels::read(FILE);
-        assert_eq!(levels.root(), Some(Level::Debug));
+        assert_eq!(levels.root, Some(Level::Debug));
         assert_eq!(levels.of("org.apache.kafka.clients"), Some(Level::Info));
         assert_eq!(levels.of("org.apache.hadoop"), Some(Level::Debug));
-        assert_eq!(Levels::read("rootLogger.level = ${env:ROOT_LOG_LEVEL:-info}").root(), Some(Level::Info));
-        assert_eq!(Levels::read("rootLogger = WARN, Console").root(), Some(Level::Warn));
-        assert_eq!(Levels::read("rootLogger.level = ${env:X}").root(), None);
+        assert_eq!(root_level("rootLogger.level = ${env:ROOT_LOG_LEVEL:-info}"), Some(Level::Info));
+        assert_eq!(root_level("rootLogger = WARN, Console"), Some(Level::Warn));
+        assert_eq!(root_level("rootLogger.level = ${env:X}"), None);
     }
 
     #[test]
@@ -223,7 +225,9 @@ mod tests {
     fn the_shorthand_counts_and_keeps_its_appenders() {
         let file = "rootLogger.level = INFO\nrootLogger = DEBUG, Console, File\nlogger.k = INFO, Console\nlogger.k.name = org.apache.kafka\nlogger.k.level = WARN\n";
         let levels = Levels::read(file);
-        assert_eq!((levels.root(), levels.of("org.apache.kafka")), (Some(Level::Debug), Some(Level::Info)));
+        assert_eq!((levels.root, levels.of("org.apache.kafka")), (Some(Level::Debug), Some(Level::Info)));
+        assert_eq!(root_level(file), levels.root);
+        assert_eq!(root_level(FILE), Levels::read(FILE).root);
         let expected = "rootLogger.level = INFO\nrootLogger = INFO, Console, File\nlogger.k = WARN, Console\nlogger.k.name = org.apache.kafka\nlogger.k.level = WARN\n";
         assert_eq!(with_production_levels(file, &["org.apache.kafka"]), expected);
     }

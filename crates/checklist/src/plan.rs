@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use flink_conf::options::spelled;
@@ -5,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::closure::Closure;
+use crate::closure::{Closure, Open};
 use crate::filled::hex;
 use crate::given_up::{quarantine, tug_of_war};
 use crate::leaving::Leaving;
@@ -166,17 +167,17 @@ fn corrections(rules: &[&'static Rule], subject: &Subject, holdings: &Holdings, 
 }
 
 /// What would be written, without a moment for it yet, and the subject with it.
-fn propose(
+fn propose<'a>(
     rules: &[&'static Rule],
-    subject: &Subject,
+    subject: &'a Subject,
     situation: &Situation,
     holdings: &Holdings,
     obedience: &Obedience,
     policy: &Policy,
     free: bool,
-) -> (Plan, Subject) {
+) -> (Plan, Cow<'a, Subject>) {
     if let Some(plan) = taking_back(rules, subject, situation, holdings, policy, free) {
-        return (plan, subject.clone());
+        return (plan, Cow::Borrowed(subject));
     }
     let leaving = Leaving::of(subject, holdings);
     let subject_then = leaving.without_overlapping(subject);
@@ -186,7 +187,11 @@ fn propose(
     let fills = |rule: &&'static Rule| !rule.writes.is_empty() && !obedience.is_opted_out(rule);
     let may_act = |rule: &&'static Rule| obedience.mode(policy.mode_of(rule)) > Mode::Advise;
     let (acting, telling): (Vec<_>, Vec<_>) = rules.iter().copied().filter(fills).partition(may_act);
-    let close = |rules: &[&'static Rule]| closed(rules, &subject_then, &respelled, policy, free, !leaving.is_empty());
+    let findings = evaluate(rules, subject, policy);
+    let is_as_it_is = matches!(subject_then, Cow::Borrowed(_)) && respelled.is_empty();
+    let known = is_as_it_is.then_some(findings.as_slice());
+    let open = Open { subject: &subject_then, respelled: &respelled, findings: known, policy };
+    let close = |rules: &[&'static Rule]| closed(rules, open, free, !leaving.is_empty());
     let mut closure = close(&acting);
     let mut only_told = BTreeSet::new();
     if closure.fills.is_empty() && leaving.is_empty() && !telling.is_empty() {
@@ -196,29 +201,28 @@ fn propose(
     } else {
         only_told.extend(telling.iter().map(|rule| rule.code));
     }
+    let Closure { fills, refused, subject: filled, closes_gap } = closure;
+    let filled = match filled {
+        Cow::Owned(filled) => Some(filled),
+        Cow::Borrowed(_) => None,
+    };
+    let changed = filled.map_or(subject_then, Cow::Owned);
     let plan = Plan {
-        findings: evaluate(rules, subject, policy),
-        hash: hash(&closure.fills, &leaving),
-        fills: closure.fills,
+        findings,
+        hash: hash(&fills, &leaving),
+        fills,
         leaving,
-        refused: closure.refused.into_iter().map(|((code, _), reason)| (code, reason)).collect(),
-        closes_gap: closure.closes_gap,
+        refused: refused.into_iter().map(|((code, _), reason)| (code, reason)).collect(),
+        closes_gap,
         only_told,
         ..Plan::nothing()
     };
-    (plan, closure.subject)
+    (plan, changed)
 }
 
 /// What these rules fill.
-fn closed(
-    rules: &[&'static Rule],
-    subject: &Subject,
-    respelled: &BTreeMap<Target, PlannedFill>,
-    policy: &Policy,
-    free: bool,
-    leaves: bool,
-) -> Closure {
-    let close = |verdicts: &[Verdict]| Closure::of(rules, subject, respelled.clone(), policy, verdicts);
+fn closed<'a>(rules: &[&'static Rule], open: Open<'a>, free: bool, leaves: bool) -> Closure<'a> {
+    let close = |verdicts: &[Verdict]| Closure::of(rules, open, verdicts);
     if free {
         return close(&[Verdict::Gap, Verdict::Implicit]);
     }

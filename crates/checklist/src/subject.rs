@@ -251,10 +251,7 @@ impl Subject {
     /// Whether the target has a value, in any spelling of any version where it is an option.
     pub fn has(&self, target: &Target) -> bool {
         match target {
-            Target::Option(key) => {
-                let spellings = flink_conf::options::every_spelling(key.as_str());
-                spellings.iter().any(|spelling| self.conf.get(spelling).is_some())
-            }
+            Target::Option(key) => flink_conf::options::is_set(&self.conf, key.as_str()),
             // A job without a log file of its own runs on FKO's, whole; with one it runs on its own, whole.
             Target::LogFile(_) => self.log_files.is_some(),
             Target::PodAnnotation(key) => self.pod_annotations.contains_key(key),

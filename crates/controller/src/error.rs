@@ -1,5 +1,6 @@
 //! One error type per stage; the variant's name is the label of metrics and logs.
 
+use crate::packed::NotKept;
 use crate::reconcile::apply::ApplyError;
 
 /// Why one reconciliation failed.
@@ -19,6 +20,9 @@ pub enum GatherError {
     /// The namespace's annotations may opt the job out, and are not known yet.
     #[error("namespace {0} is not in the cache yet")]
     UnknownNamespace(String),
+    /// The job, or its session cluster, is in the cache and cannot be read there.
+    #[error("{0} cannot be read in the cache: {1}")]
+    NotKept(String, #[source] NotKept),
 }
 
 /// How soon a failed reconciliation is tried again.
@@ -42,6 +46,7 @@ impl Error {
     pub fn retry(&self) -> Retry {
         match self {
             Self::Gather(GatherError::UnknownNamespace(_)) => Retry::Soon,
+            Self::Gather(GatherError::NotKept(..)) => Retry::Backoff,
             Self::Apply(error) => error.retry(),
         }
     }

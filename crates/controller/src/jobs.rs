@@ -2,35 +2,36 @@
 
 use std::sync::Arc;
 
-use flink_api::{FlinkDeployment, Kind};
-use kube::runtime::reflector::{ObjectRef, Store};
+use flink_api::Kind;
+
+use crate::cache::{CachedJob, JobKey, Store};
 
 /// Read access to every job that we watch, of all kinds.
 #[derive(Clone, Debug)]
 pub struct Jobs {
-    stores: Arc<Vec<Store<FlinkDeployment>>>,
+    stores: Arc<Vec<Store>>,
 }
 
 impl Jobs {
     /// Over these stores.
-    pub fn new(stores: Vec<Store<FlinkDeployment>>) -> Self {
+    pub fn new(stores: Vec<Store>) -> Self {
         Self { stores: Arc::new(stores) }
     }
 
     /// Every job.
-    pub fn all(&self) -> impl Iterator<Item = Arc<FlinkDeployment>> {
-        self.stores.iter().flat_map(Store::state)
+    pub fn all(&self) -> impl Iterator<Item = Arc<CachedJob>> {
+        self.stores.iter().flat_map(Store::all)
     }
 
     /// The jobs of one namespace.
-    pub fn in_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = Arc<FlinkDeployment>> + 'a {
+    pub fn in_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = Arc<CachedJob>> + 'a {
         self.all().filter(move |job| job.namespace() == namespace)
     }
 
     /// The `FlinkDeployment` of this name: names are given once for each kind.
-    pub fn deployment(&self, namespace: &str, name: &str) -> Option<Arc<FlinkDeployment>> {
-        let reference = ObjectRef::new(name).within(namespace);
-        let mut found = self.stores.iter().filter_map(|store| store.get(&reference));
+    pub fn deployment(&self, namespace: &str, name: &str) -> Option<Arc<CachedJob>> {
+        let key = JobKey::new(namespace, name);
+        let mut found = self.stores.iter().filter_map(|store| store.get(&key));
         found.find(|job| job.kind == Kind::Deployment)
     }
 
@@ -39,13 +40,13 @@ impl Jobs {
         &'a self,
         namespace: &'a str,
         cluster: &'a str,
-    ) -> impl Iterator<Item = Arc<FlinkDeployment>> + 'a {
+    ) -> impl Iterator<Item = Arc<CachedJob>> + 'a {
         self.in_namespace(namespace).filter(move |job| job.session_cluster() == Some(cluster))
     }
 }
 
 /// `namespace/name`, with the kind before it where it is not the usual one.
-pub(crate) fn shown(job: &FlinkDeployment) -> String {
+pub(crate) fn shown(job: &CachedJob) -> String {
     let name = format!("{}/{}", job.namespace(), job.name());
     match job.kind {
         Kind::Deployment => name,
@@ -55,21 +56,22 @@ pub(crate) fn shown(job: &FlinkDeployment) -> String {
 
 #[cfg(test)]
 mod tests {
-    use kube::runtime::reflector::store;
+    use flink_api::FlinkDeployment;
     use kube::runtime::watcher::Event;
     use serde_json::json;
 
     use super::*;
+    use crate::cache::{Packer, store};
 
     #[test]
     fn a_name_is_told_apart_by_its_kind() {
         let of = |kind: Kind| {
             let job = json!({"metadata": {"namespace": "n", "name": "a"}, "spec": {"flinkVersion": kind.name()}});
-            FlinkDeployment { kind, ..serde_json::from_value(job).unwrap() }
+            Packer::default().pack(FlinkDeployment { kind, ..serde_json::from_value(job).unwrap() })
         };
         let (stores, writers): (Vec<_>, Vec<_>) = Kind::ALL.iter().map(|_| store()).unzip();
         for (kind, mut writer) in Kind::ALL.iter().rev().zip(writers) {
-            writer.apply_watcher_event(&Event::Apply(of(*kind)));
+            writer.apply(&Event::Apply(of(*kind)));
         }
         let jobs = Jobs::new(stores);
         assert_eq!(jobs.deployment("n", "a").map(|job| job.kind), Some(Kind::Deployment));

@@ -10,16 +10,16 @@ use flink_api::{FlinkDeployment, GROUP, Kind};
 use futures::{StreamExt, pin_mut};
 use k8s_openapi::NamespaceResourceScope;
 use kube::core::Status;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::watcher::{Config, Event, watcher};
+use kube::runtime::watcher::{Event, watcher};
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
-use crate::trouble::{Unlisted, answer, may_not_list, patient, probe, with_causes};
+use crate::cache::{Packer, Writer};
+use crate::trouble::{Unlisted, answer, may_not_list, paged, patient, probe, with_causes};
 use crate::troubles::Trouble;
-use crate::watch::{Asks, Forget, Seen};
+use crate::watch::{Asks, Forget, Seen, converted};
 
 /// How often a kind is looked for that is not there or may not be read.
 const AGAIN: Duration = Duration::from_mins(2);
@@ -88,7 +88,8 @@ pub(crate) struct Follower<F> {
     pub(crate) client: Client,
     pub(crate) kind: Kind,
     pub(crate) scope: Scope,
-    pub(crate) writer: Writer<FlinkDeployment>,
+    pub(crate) writer: Writer,
+    pub(crate) packer: Packer,
     pub(crate) asks: Asks,
     pub(crate) forget: F,
     pub(crate) kinds: Kinds,
@@ -121,12 +122,12 @@ impl<F: Forget> Follower<F> {
     where
         K: Resource<DynamicType = ()> + Clone + Debug + DeserializeOwned + Send + 'static,
     {
-        let events = patient(watcher(api.clone(), Config::default()));
+        let events = patient(watcher(api.clone(), paged()));
         pin_mut!(events);
         while let Some(event) = events.next().await {
-            match event.map(|event| converted(event, into)) {
+            match event.map(|event| converted(event, |object| self.packer.pack(into(object)))) {
                 Ok(event) => {
-                    self.writer.apply_watcher_event(&event);
+                    self.writer.apply(&event);
                     let is_whole = matches!(event, Event::InitDone);
                     seen.event(event, &self.asks, &self.forget);
                     if is_whole {
@@ -153,16 +154,6 @@ fn unlisted(unlisted: Unlisted, kind: Kind) -> (State, Duration) {
             None => (State::Unseen(status.message.clone()), SOON),
         },
         Unlisted::Unanswered(why) => (State::Unseen(why), SOON),
-    }
-}
-
-fn converted<K>(event: Event<K>, into: fn(K) -> FlinkDeployment) -> Event<FlinkDeployment> {
-    match event {
-        Event::Init => Event::Init,
-        Event::InitApply(object) => Event::InitApply(into(object)),
-        Event::InitDone => Event::InitDone,
-        Event::Apply(object) => Event::Apply(into(object)),
-        Event::Delete(object) => Event::Delete(into(object)),
     }
 }
 

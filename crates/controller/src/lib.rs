@@ -5,16 +5,20 @@
 //! answers the API server at the moments at which a fill costs nothing.
 
 mod admission;
+mod cache;
 mod error;
 pub mod events;
 mod jobs;
 mod kinds;
 pub mod lease;
+mod looks;
 mod metrics;
 mod namespaces;
 mod open_reports;
 pub mod operator_config;
 mod own;
+mod pace;
+mod packed;
 mod policies;
 pub mod reconcile;
 mod report;
@@ -22,10 +26,14 @@ pub mod rollout;
 mod run;
 mod trouble;
 mod troubles;
+mod uid;
 mod watch;
 mod watched;
 
-pub use admission::{CertificateSource, OwnCertificate, PATH as WEBHOOK_PATH, WebhookSettings};
+pub use admission::{
+    CertificateSource, NoReview, OfflineWebhook, OwnCertificate, PATH as WEBHOOK_PATH, WebhookSettings,
+};
+pub use cache::{CachedJob, NotKept, Packer, Store, Writer, store};
 pub use error::{Error, GatherError, Retry};
 pub use jobs::Jobs;
 pub use metrics::{DESCRIPTIONS, Description, Metrics};
@@ -33,3 +41,4 @@ pub use policies::{JobCounts, POLICY_PLURAL, PolicyStatus, RemediationPolicy, re
 pub use run::{Controller, PolicySource, RunError, Settings};
 pub use trouble::with_causes;
 pub use troubles::{Explained, Explanation, Trouble};
+pub use uid::Uid;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use checklist::{Evidence, Finding, Verdict};
-use flink_api::{FlinkDeployment, Kind};
+use flink_api::Kind;
 use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -18,10 +18,13 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 use strum::IntoEnumIterator as _;
 
+use crate::cache::CachedJob;
 use crate::events::Reason;
 use crate::jobs::Jobs;
+use crate::pace::Pace;
 use crate::policies::KnownPolicies;
-use crate::rollout::{halted, is_in_flight};
+use crate::rollout::halted;
+use crate::uid::Uid;
 
 /// A metric as machines and the documentation know it.
 #[derive(Clone, Copy, Debug)]
@@ -62,6 +65,7 @@ descriptions! {
     REPORTS_FAILED = "reports_failed", "counter", "reason", "RemediationReports not written, by reason; each is tried again at the job's next look";
     ADMISSION_REVIEWS = "admission_reviews", "counter", "outcome", "Answers of the webhook, by outcome";
     ADMISSION_DURATION = "admission_duration_seconds", "histogram", "", "Time of an answer of the webhook, without network and TLS";
+    WRITE_LIMIT = "write_limit", "gauge", "", "Writes about jobs that may be under way at a time: `--concurrency`, and fewer while the API server is overloaded";
     LEADER = "leader", "gauge", "", "1 while this replica leads";
 }
 
@@ -92,15 +96,38 @@ struct Inner {
     reviews: Family<Vec<Label>, Counter>,
     review_durations: Histogram,
     leader: Gauge,
-    standings: Mutex<HashMap<String, Standing>>,
+    standings: Mutex<Standings>,
 }
 
 /// Where one job stands, for the gauges that are counted at scrape.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Standing {
-    /// A rule about keys may say the same of several.
-    verdicts: BTreeSet<(&'static str, Verdict)>,
+    verdicts: Arc<Verdicts>,
     hold: Option<&'static str>,
+}
+
+/// Of a rule, by its code: one about keys may say the same of several.
+type Verdicts = BTreeSet<(&'static str, Verdict)>;
+
+/// Where each job stands. Most jobs stand like others: what is said of them is there once.
+#[derive(Debug, Default)]
+struct Standings {
+    by_job: HashMap<Uid, Standing>,
+    verdicts: BTreeSet<Arc<Verdicts>>,
+}
+
+impl Standings {
+    fn insert(&mut self, uid: Uid, verdicts: Verdicts, hold: Option<&'static str>) {
+        let verdicts = if let Some(known) = self.verdicts.get(&verdicts) {
+            known.clone()
+        } else {
+            self.verdicts.retain(|known| Arc::strong_count(known) > 1);
+            let new = Arc::new(verdicts);
+            self.verdicts.insert(new.clone());
+            new
+        };
+        self.by_job.insert(uid, Standing { verdicts, hold });
+    }
 }
 
 impl Default for Inner {
@@ -134,7 +161,7 @@ fn from_zero(labels: impl Iterator<Item = Label>) -> Family<Vec<Label>, Counter>
 
 impl Metrics {
     /// Puts everything into a registry; gauges about jobs are read from the cache at scrape.
-    pub(crate) fn register(&self, registry: &mut Registry, jobs: Jobs, policies: KnownPolicies) {
+    pub(crate) fn register(&self, registry: &mut Registry, jobs: Jobs, policies: KnownPolicies, pace: Pace) {
         let inner = &self.0;
         register(registry, &RECONCILIATIONS, &inner.reconciliations);
         register(registry, &DURATIONS, &inner.durations);
@@ -149,7 +176,7 @@ impl Metrics {
         register(registry, &ADMISSION_REVIEWS, &inner.reviews);
         register(registry, &ADMISSION_DURATION, &inner.review_durations);
         register(registry, &LEADER, &inner.leader);
-        registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs, policies }));
+        registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs, policies, pace }));
     }
 
     /// A look at a job is over.
@@ -209,12 +236,12 @@ impl Metrics {
     pub fn standing(&self, uid: &str, findings: &[Finding], hold: Option<&'static str>) {
         let verdicts = findings.iter().map(|finding| (finding.rule.code, finding.judgement.verdict)).collect();
         let mut standings = self.0.standings.lock().unwrap_or_else(PoisonError::into_inner);
-        standings.insert(uid.to_owned(), Standing { verdicts, hold });
+        standings.insert(uid.into(), verdicts, hold);
     }
 
     /// Forgets a job that is gone.
-    pub fn forget(&self, uid: &str) {
-        self.0.standings.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    pub fn forget(&self, uid: impl Into<Uid>) {
+        self.0.standings.lock().unwrap_or_else(PoisonError::into_inner).by_job.remove(&uid.into());
     }
 }
 
@@ -224,6 +251,7 @@ struct AtScrape {
     inner: Arc<Inner>,
     jobs: Jobs,
     policies: KnownPolicies,
+    pace: Pace,
 }
 
 impl Collector for AtScrape {
@@ -233,7 +261,7 @@ impl Collector for AtScrape {
         {
             let standings = self.inner.standings.lock().unwrap_or_else(PoisonError::into_inner);
             let mut count = |standing: &Standing| {
-                for (rule, verdict) in &standing.verdicts {
+                for (rule, verdict) in standing.verdicts.iter() {
                     *findings.entry((rule, verdict.into())).or_default() += 1;
                 }
                 if let Some(reason) = standing.hold {
@@ -241,7 +269,7 @@ impl Collector for AtScrape {
                 }
             };
             // By the cache, not by the map: a look that ends just after its job was deleted leaves its standing behind.
-            self.jobs.all().filter_map(|job| standings.get(job.uid())).for_each(&mut count);
+            self.jobs.all().filter_map(|job| standings.by_job.get(&job.uid().into())).for_each(&mut count);
         }
         gauges(
             &mut encoder,
@@ -260,13 +288,16 @@ impl Collector for AtScrape {
         let Description { name, help, .. } = ROLLOUT_HALTED;
         let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
         ConstGauge::new(i64::from(is_halted)).encode(metric)?;
-        let in_flight = self.jobs.all().filter(|job| is_in_flight(job));
+        let Description { name, help, .. } = WRITE_LIMIT;
+        let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        ConstGauge::new(i64::from(self.pace.limit())).encode(metric)?;
+        let in_flight = self.jobs.all().filter(|job| job.signs.is_under_way);
         gauges(&mut encoder, &RESTART_IN_FLIGHT, in_flight.map(|job| (in_flight_labels(&job), 1)))
     }
 }
 
 /// Alerts join with these; the kind stands there only where names could meet.
-fn in_flight_labels(job: &FlinkDeployment) -> Vec<(&'static str, String)> {
+fn in_flight_labels(job: &CachedJob) -> Vec<(&'static str, String)> {
     let mut labels = vec![("namespace", job.namespace().to_owned()), ("name", job.name().to_owned())];
     if job.kind != Kind::Deployment {
         labels.push(("kind", job.kind.name().to_owned()));
@@ -295,17 +326,18 @@ fn gauges(
 
 #[cfg(test)]
 mod tests {
-    use flink_api::{FlinkDeploymentSpec, Parsed};
+    use flink_api::{FlinkDeployment, FlinkDeploymentSpec, Parsed};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
     use prometheus_client::encoding::text::encode;
 
     use super::*;
+    use crate::cache::Packer;
 
     #[test]
     fn every_described_metric_is_exposed_under_its_name() {
         let metrics = Metrics::default();
         let mut registry = Registry::with_prefix("flink_remedy");
-        metrics.register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default());
+        metrics.register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default(), Pace::new(16));
         metrics.reconciled("Settled");
         metrics.stage("plan", "ok", Duration::from_millis(1));
         metrics.remediated("CKP003");
@@ -325,7 +357,7 @@ mod tests {
     #[test]
     fn what_alerts_count_is_there_before_it_happens() {
         let mut registry = Registry::with_prefix("flink_remedy");
-        Metrics::default().register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default());
+        Metrics::default().register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default(), Pace::new(16));
         let mut text = String::new();
         encode(&mut text, &registry).unwrap();
         for series in [
@@ -338,17 +370,23 @@ mod tests {
 
     #[test]
     fn a_restart_in_flight_names_the_pods_that_it_concerns() {
-        let job = |kind: Kind, cluster: Option<&str>| FlinkDeployment {
-            kind,
-            metadata: ObjectMeta {
-                namespace: Some("shop".into()),
-                name: Some("orders".into()),
-                ..ObjectMeta::default()
-            },
-            spec: Parsed::Ok(FlinkDeploymentSpec { session_cluster: cluster.map(str::to_owned), ..Default::default() }),
-            status: None,
+        let job = |kind: Kind, cluster: Option<&str>| {
+            let job = FlinkDeployment {
+                kind,
+                metadata: ObjectMeta {
+                    namespace: Some("shop".into()),
+                    name: Some("orders".into()),
+                    ..ObjectMeta::default()
+                },
+                spec: Parsed::Ok(FlinkDeploymentSpec {
+                    session_cluster: cluster.map(str::to_owned),
+                    ..Default::default()
+                }),
+                status: None,
+            };
+            Packer::default().pack(job)
         };
-        let labels = |job: &FlinkDeployment| -> Vec<String> {
+        let labels = |job: &CachedJob| -> Vec<String> {
             in_flight_labels(job).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
         };
         assert_eq!(labels(&job(Kind::Deployment, None)), ["namespace=shop", "name=orders"]);

@@ -1,6 +1,7 @@
 //! What namespaces say of the jobs in them, cached.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::mem;
 use std::time::Duration;
 
 use checklist::Labels;
@@ -17,8 +18,9 @@ use tracing::info;
 
 use crate::jobs::Jobs;
 use crate::kinds::Scope;
+use crate::looks::Queue;
 use crate::trouble::{Unlisted, patient, probe};
-use crate::watch::{Queue, complain, enqueue};
+use crate::watch::{complain, enqueue};
 
 /// What is missing where namespaces cannot be read.
 const GRANT: &str = "the verbs list and watch on that resource, or the verb get in a Role of each watched namespace,";
@@ -109,32 +111,97 @@ pub(crate) async fn follow(
 ) {
     let events = events(client, scopes).await.reflect(writer);
     pin_mut!(events);
-    let mut known = HashMap::new();
-    let look_at = |name: &str| enqueue(jobs.in_namespace(name).map(|job| ObjectRef::from_obj(&*job)), &queues);
-    // As with jobs: before the list is whole the store still shows the namespaces as they were.
-    let mut waiting = Vec::new();
+    let mut said = Said::default();
+    let look_at = |name: &str| enqueue(jobs.in_namespace(name).map(|job| job.key().clone()), &queues);
     while let Some(event) = events.next().await {
-        let listed = matches!(event, Ok(Event::InitApply(_)));
         match event {
-            Ok(Event::InitApply(namespace) | Event::Apply(namespace)) => {
-                let now = NamespaceMetadata::of(&namespace);
-                let name = namespace.metadata.name.unwrap_or_default();
-                if known.get(&name) == Some(&now) {
-                    continue;
-                }
-                known.insert(name.clone(), now);
-                if listed {
-                    waiting.push(name);
-                } else {
-                    look_at(&name);
-                }
-            }
-            Ok(Event::InitDone) => waiting.drain(..).for_each(|name| look_at(&name)),
-            Ok(Event::Delete(namespace)) => {
-                known.remove(&namespace.metadata.name.unwrap_or_default());
-            }
-            Ok(Event::Init) => {}
+            Ok(event) => said.after(event).iter().for_each(|name| look_at(name)),
             Err(error) => complain("namespaces", &error, GRANT),
         }
+    }
+}
+
+/// What each namespace said last.
+#[derive(Debug, Default)]
+struct Said {
+    known: HashMap<String, NamespaceMetadata>,
+    /// Those that the list under way has shown so far.
+    listed: HashSet<String>,
+    /// Those of them that say something else than before.
+    waiting: Vec<String>,
+}
+
+impl Said {
+    /// The namespaces whose jobs are to be looked at after this event. As with jobs: before the list is whole the store still
+    /// shows the namespaces as they were.
+    fn after(&mut self, event: Event<PartialObjectMeta<Namespace>>) -> Vec<String> {
+        match event {
+            Event::Init => {
+                self.listed.clear();
+                Vec::new()
+            }
+            Event::InitApply(namespace) => {
+                self.listed.extend(namespace.metadata.name.clone());
+                let news = self.news(namespace);
+                self.waiting.extend(news);
+                Vec::new()
+            }
+            Event::InitDone => {
+                // Who has gone while nobody watched says nothing any more, and is new when it comes back.
+                self.known.retain(|name, _| self.listed.contains(name));
+                mem::take(&mut self.waiting)
+            }
+            Event::Apply(namespace) => self.news(namespace).into_iter().collect(),
+            Event::Delete(namespace) => {
+                self.known.remove(&namespace.metadata.name.unwrap_or_default());
+                Vec::new()
+            }
+        }
+    }
+
+    /// The name, if it says something else than before.
+    fn news(&mut self, namespace: PartialObjectMeta<Namespace>) -> Option<String> {
+        let now = NamespaceMetadata::of(&namespace);
+        let name = namespace.metadata.name.unwrap_or_default();
+        if self.known.get(&name) == Some(&now) {
+            return None;
+        }
+        self.known.insert(name.clone(), now);
+        Some(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn namespace(name: &str, team: &str) -> PartialObjectMeta<Namespace> {
+        let mut namespace = PartialObjectMeta::default();
+        namespace.metadata.name = Some(name.to_owned());
+        namespace.metadata.labels = Some([("team".to_owned(), team.to_owned())].into());
+        namespace
+    }
+
+    #[test]
+    fn what_a_list_says_anew_is_looked_at_once_the_list_is_whole() {
+        let mut said = Said::default();
+        assert!(said.after(Event::Init).is_empty());
+        assert!(said.after(Event::InitApply(namespace("n", "a"))).is_empty());
+        assert_eq!(said.after(Event::InitDone), ["n"]);
+        assert!(said.after(Event::Apply(namespace("n", "a"))).is_empty(), "it says the same as before");
+        assert_eq!(said.after(Event::Apply(namespace("n", "b"))), ["n"]);
+    }
+
+    #[test]
+    fn a_namespace_that_went_while_nobody_watched_is_new_when_it_comes_back() {
+        let mut said = Said::default();
+        for event in [Event::Init, Event::InitApply(namespace("n", "a")), Event::InitDone] {
+            said.after(event);
+        }
+        for event in [Event::Init, Event::InitApply(namespace("other", "a")), Event::InitDone] {
+            said.after(event);
+        }
+        assert_eq!(said.known.len(), 1);
+        assert_eq!(said.after(Event::Apply(namespace("n", "a"))), ["n"]);
     }
 }

@@ -22,6 +22,7 @@ use crate::events::{Emitter, Said};
 use crate::jobs::Jobs;
 use crate::kinds::{Kinds, Scope};
 use crate::lease::{Elector, Fence, LeaseConfig, LeaseError};
+use crate::looks::Queue;
 use crate::metrics::Metrics;
 use crate::namespaces::{self, Namespaces};
 use crate::open_reports::{OpenReportSink, OpenReportWriter};
@@ -33,7 +34,8 @@ use crate::reconcile::records::Records;
 use crate::reconcile::{Backoff, Context};
 use crate::report::{self, ReportWriter, Reports};
 use crate::rollout::{CheckpointWatch, RestartSlot, Watchdog};
-use crate::watch::{self as watches, Forget, Queue};
+use crate::uid::Uid;
+use crate::watch::{self as watches, Forget};
 use crate::watched::{Cache, Watched};
 use lead::{Caches, Loops, lead};
 
@@ -94,6 +96,7 @@ pub struct Controller {
     policies: watch::Sender<Option<Arc<Policies>>>,
     ready: watch::Sender<bool>,
     webhook: Option<(TcpListener, WebhookSettings)>,
+    fence: Fence,
 }
 
 type Parts = JoinSet<Result<(), RunError>>;
@@ -108,7 +111,8 @@ impl Controller {
             PolicySource::Given(policies) => Some(Arc::new(policies.clone())),
             PolicySource::Cluster { .. } => None,
         });
-        Self { client, settings, metrics, jobs, watched, policies, ready, webhook: None }
+        let fence = Fence::new(settings.concurrency);
+        Self { client, settings, metrics, jobs, watched, policies, ready, webhook: None, fence }
     }
 
     /// Serves the admission webhook as well.
@@ -118,7 +122,8 @@ impl Controller {
 
     /// Puts what is counted into a registry.
     pub fn register_metrics(&self, registry: &mut Registry) {
-        self.metrics.register(registry, self.jobs.clone(), KnownPolicies::new(self.policies.subscribe()));
+        let policies = KnownPolicies::new(self.policies.subscribe());
+        self.metrics.register(registry, self.jobs.clone(), policies, self.fence.pace().clone());
     }
 
     /// True once the first lists are here and FKO's configuration has been looked for.
@@ -132,7 +137,7 @@ impl Controller {
     /// What failed.
     pub async fn run(self, stop: watch::Receiver<bool>) -> Result<(), RunError> {
         let mut parts = Parts::new();
-        let fence = Fence::default();
+        let fence = self.fence;
         let lease = &self.settings.lease;
         let (emitter, events) =
             Emitter::new(self.client.clone(), fence.clone(), lease.identity.clone(), self.metrics.clone());
@@ -355,7 +360,7 @@ impl Gone {
 }
 
 impl Forget for Gone {
-    fn forget(&self, uid: &str) {
+    fn forget(&self, uid: Uid) {
         self.backoff.forget(uid);
         self.watchdog.forget(uid);
         self.records.forget(uid);

@@ -10,8 +10,17 @@ use kube::Api;
 use kube::api::ListParams;
 use kube::core::Status;
 use kube::runtime::WatchStreamExt;
-use kube::runtime::watcher::{self, DefaultBackoff, Event};
+use kube::runtime::watcher::{self, Config, DefaultBackoff, Event};
 use serde::de::DeserializeOwned;
+
+/// Objects in one answer to a list. An answer is in memory as a whole, twice while it is read: at the largest size that
+/// Kubernetes takes, this many are some hundred megabytes.
+const PAGE: u32 = 50;
+
+/// How everything is listed that there may be thousands of.
+pub(crate) fn paged() -> Config {
+    Config::default().page_size(PAGE)
+}
 
 /// Waits longer after every attempt that brings nothing, up to a minute. A watcher begins each attempt with
 /// [`Event::Init`], which a backoff takes for a success, so that its waits would never grow: the event is held

@@ -1,29 +1,29 @@
 //! What is watched: each kind in each namespace, with its cache and its queue.
 
-use flink_api::{FlinkBlueGreenDeployment, FlinkDeployment, FlinkSessionJob, Kind};
+use flink_api::{FlinkBlueGreenDeployment, FlinkSessionJob, Kind};
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use kube::Client;
-use kube::runtime::reflector::store::Writer;
-use kube::runtime::reflector::{ObjectRef, Store, store};
-use tokio::sync::mpsc;
 
+use crate::cache::{Packer, Store, Writer, store};
 use crate::jobs::Jobs;
 use crate::kinds::{Follower, Kinds, Scope};
-use crate::watch::{self as watches, Asks, Forget, Queue};
+use crate::looks::Queue;
+use crate::watch::{self as watches, Asks, Forget};
 
 /// One kind in one namespace, or in the cluster.
 pub(crate) struct Watched {
     pub(crate) kind: Kind,
     scope: Scope,
     pub(crate) cache: Cache,
-    writer: Writer<FlinkDeployment>,
+    packer: Packer,
+    writer: Writer,
 }
 
 /// What a watch fills, and a loop reads.
 #[derive(Clone)]
 pub(crate) struct Cache {
-    pub(crate) store: Store<FlinkDeployment>,
+    pub(crate) store: Store,
     pub(crate) queue: Queue,
     /// Whether every cluster that we watch has the kind.
     pub(crate) is_awaited: bool,
@@ -32,6 +32,7 @@ pub(crate) struct Cache {
 impl Watched {
     /// Every kind in each of these.
     pub(crate) fn all(scopes: &[Scope]) -> Vec<Self> {
+        let packer = Packer::default();
         let pairs = Kind::ALL.iter().flat_map(|kind| scopes.iter().map(|scope| (*kind, scope.clone())));
         let watched = pairs.map(|(kind, scope)| {
             let (store, writer) = store();
@@ -39,6 +40,7 @@ impl Watched {
                 kind,
                 scope,
                 cache: Cache { store, queue: Queue::default(), is_awaited: kind == Kind::Deployment },
+                packer: packer.clone(),
                 writer,
             }
         });
@@ -60,12 +62,12 @@ impl Watched {
         forget: impl Forget + 'static,
         kinds: Kinds,
     ) -> BoxFuture<'static, ()> {
-        let Self { kind, scope, cache, writer } = self;
+        let Self { kind, scope, cache, packer, writer } = self;
         let asks = Asks { queue: cache.queue, queues, jobs };
         if kind == Kind::Deployment {
-            return watches::jobs(client, scope, writer, asks, forget).boxed();
+            return watches::jobs(client, scope, writer, packer, asks, forget).boxed();
         }
-        let follower = Follower { client, kind, scope, writer, asks, forget, kinds };
+        let follower = Follower { client, kind, scope, writer, packer, asks, forget, kinds };
         if kind == Kind::SessionJob {
             follower.follow(FlinkSessionJob::into_deployment).boxed()
         } else {
@@ -77,13 +79,12 @@ impl Watched {
 impl Cache {
     /// Opens the queue once the cache has its first list, and asks for a look at everything there. A kind that is not
     /// installed never has one: a queue for it would grow for ever.
-    pub(crate) async fn open(&self) -> mpsc::UnboundedReceiver<ObjectRef<FlinkDeployment>> {
-        if self.store.wait_until_ready().await.is_err() {
+    pub(crate) async fn open(&self) {
+        if !self.store.is_filled().await {
             // The watch has ended, and with it the process.
             std::future::pending::<()>().await;
         }
-        let opened = self.queue.open();
-        self.store.state().iter().for_each(|job| self.queue.ask(ObjectRef::from_obj(&**job)));
-        opened
+        self.queue.open();
+        self.store.all().iter().for_each(|job| self.queue.ask(job.key().clone()));
     }
 }

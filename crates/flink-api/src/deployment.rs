@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
@@ -29,7 +29,7 @@ pub struct FlinkDeployment {
 }
 
 /// `FlinkDeployment.spec`, as far as rules and the restart gate read it.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FlinkDeploymentSpec {
     /// Such as `v1_20`.
@@ -59,7 +59,7 @@ pub struct FlinkDeploymentSpec {
 }
 
 /// `FlinkDeployment.spec.job`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobSpec {
     /// `running` (the default) or `suspended`.
@@ -83,7 +83,7 @@ pub struct JobSpec {
 }
 
 /// `spec.job.state`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum JobState {
     /// The job shall run.
@@ -94,7 +94,7 @@ pub enum JobState {
 }
 
 /// `spec.job.upgradeMode` (FKO: `JobSpec.java`, default stateless).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum UpgradeMode {
     /// Cancel and start empty.

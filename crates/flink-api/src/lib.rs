@@ -6,6 +6,7 @@
 
 mod blue_green;
 mod deployment;
+mod kept;
 mod kind;
 #[cfg(feature = "kube")]
 mod kube_impl;

@@ -33,6 +33,11 @@ impl ManagedByReport {
         Some(Self { tool: tool.to_owned(), kind: kind.to_owned(), name, managers })
     }
 
+    /// Whether it reads the value of this annotation.
+    pub fn reads(annotation: &str) -> bool {
+        annotation == ARGO_CD || annotation == LAST_APPLIED || annotation.starts_with(HELM)
+    }
+
     /// Where a lasting change of the job belongs, for people; `None` where no tool is to be seen that would set it back.
     pub fn lasting_place(&self) -> Option<String> {
         let Self { tool, kind, name, .. } = self;

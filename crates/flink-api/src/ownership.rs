@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{FieldsV1, ManagedFieldsEntry, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::{FIELD_MANAGER, FlinkDeployment, Kind};
 
@@ -97,6 +97,44 @@ fn fields(entry: &ManagedFieldsEntry, kind: Kind) -> Vec<Field> {
         found.extend(names.filter_map(|name| name.strip_prefix("f:")).map(|name| field(name.to_owned())));
     }
     found
+}
+
+impl FlinkDeployment {
+    /// Leaves of its `managedFields` only which of these fields each manager owns, of those that we may write.
+    pub fn retain_owned_fields(&mut self, keep: impl Fn(&Field) -> bool) {
+        let kind = self.kind;
+        for entry in self.metadata.managed_fields.iter_mut().flatten() {
+            let kept = fields(entry, kind).into_iter().filter(&keep);
+            let mut root = Value::Null;
+            kept.for_each(|field| *place(&field, kind, &mut root) = Value::Object(Map::new()));
+            entry.fields_v1 = Some(root).filter(Value::is_object).map(FieldsV1);
+        }
+    }
+
+    /// Leaves of the manifest that a client-side `kubectl apply` last sent only what `keep` makes of the part that rules
+    /// judge; that there was one still shows.
+    pub fn retain_last_applied(&mut self, keep: impl Fn(&Value) -> Value) {
+        let spec = last_applied_spec(self).map(|spec| keep(&spec));
+        let Some(text) = self.metadata.annotations.as_mut().and_then(|all| all.get_mut(LAST_APPLIED)) else { return };
+        let mut manifest = Value::Object(Map::new());
+        if let Some(spec) = spec.filter(|spec| !spec.is_null()) {
+            *self.kind.spec().iter().fold(&mut manifest, |node, step| &mut node[step]) = spec;
+        }
+        *text = manifest.to_string();
+    }
+}
+
+/// The place of a field in the tree of a manager; what is not there yet is made.
+fn place<'a>(field: &Field, kind: Kind, root: &'a mut Value) -> &'a mut Value {
+    let in_metadata: &[&str] = &["metadata", "annotations"];
+    let (above, path, name) = match field {
+        Field::Option(name) => (kind.spec(), &["flinkConfiguration"][..], name),
+        Field::LogFile(name) => (kind.spec(), &["logConfiguration"][..], name),
+        Field::PodAnnotation(name) => (kind.spec(), &["podTemplate", "metadata", "annotations"][..], name),
+        Field::Annotation(name) => (&[][..], in_metadata, name),
+    };
+    let steps = above.iter().chain(path).copied().chain([name.as_str()]);
+    steps.fold(root, |node, step| &mut node[format!("f:{step}")])
 }
 
 /// The part that rules judge of the manifest that a client-side `kubectl apply` last sent: a user who pins our value that

@@ -29,6 +29,12 @@ impl<T: Default> Default for Parsed<T> {
     }
 }
 
+impl<T> From<Result<T, String>> for Parsed<T> {
+    fn from(read: Result<T, String>) -> Self {
+        read.map_or_else(Self::Malformed, Self::Ok)
+    }
+}
+
 impl<T> Parsed<T> {
     /// The part, or why it cannot be read.
     pub fn as_result(&self) -> Result<&T, &str> {

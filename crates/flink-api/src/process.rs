@@ -1,10 +1,10 @@
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 /// `spec.jobManager`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobManagerSpec {
     /// Number of `JobManager`s, 1 where it is absent.
@@ -20,7 +20,7 @@ pub struct JobManagerSpec {
 }
 
 /// `spec.taskManager`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskManagerSpec {
     /// Number of `TaskManager`s; absent, parallelism and slots give it.
@@ -34,7 +34,7 @@ pub struct TaskManagerSpec {
 }
 
 /// `resource` of a `JobManager` or `TaskManager`.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Resource {
     /// Cores, a number or a quantity.
     pub cpu: Option<Value>,
@@ -43,7 +43,7 @@ pub struct Resource {
 }
 
 /// Kubernetes' requests and limits.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct ResourceRequirements {
     /// Quantities by resource name, as text or number.
     pub requests: Option<BTreeMap<String, Value>>,
@@ -52,7 +52,7 @@ pub struct ResourceRequirements {
 }
 
 /// What we read of a pod template.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PodTemplate {
     /// Metadata that every pod gets.
     pub metadata: Option<PodTemplateMetadata>,
@@ -61,7 +61,7 @@ pub struct PodTemplate {
 }
 
 /// The metadata of a pod template.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PodTemplateMetadata {
     /// Annotations that every pod gets.
     pub annotations: Option<BTreeMap<String, String>>,
@@ -70,7 +70,7 @@ pub struct PodTemplateMetadata {
 }
 
 /// The spec of a pod template.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct PodSpec {
     /// Containers; FKO merges its own into the one called `flink-main-container`.
     #[serde(default, deserialize_with = "or_empty")]
@@ -81,7 +81,7 @@ pub struct PodSpec {
 }
 
 /// A container of a pod template.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Container {
     /// Its name.
@@ -95,7 +95,7 @@ pub struct Container {
 }
 
 /// A volume mounted into a container.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeMount {
     /// Name of the volume.
@@ -107,7 +107,7 @@ pub struct VolumeMount {
 }
 
 /// A volume of a pod.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Volume {
     /// Its name.
     #[serde(default)]
@@ -118,7 +118,7 @@ pub struct Volume {
 }
 
 /// `spec.ingress` (FKO: `IngressSpec.java`).
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ingress {
     /// Host and path, with `{{name}}` and `{{namespace}}`.

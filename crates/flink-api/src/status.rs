@@ -1,11 +1,10 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// `FlinkDeployment.status`. FKO calls it internal and changes it between versions, so every field is
 /// optional and every state a text: what we do not know, the restart gate treats as a reason to wait.
-#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FlinkDeploymentStatus {
     /// `CREATED`, `SUSPENDED`, `UPGRADING`, `DEPLOYED`, `STABLE`, `ROLLING_BACK`, `ROLLED_BACK`, `FAILED`,
@@ -26,7 +25,7 @@ pub struct FlinkDeploymentStatus {
 }
 
 /// `status.jobStatus`.
-#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct JobStatus {
     /// Flink's `JobStatus`: `RUNNING`, `FAILED`, `FINISHED`, ...
@@ -40,7 +39,7 @@ pub struct JobStatus {
 }
 
 /// `status.jobStatus.savepointInfo`.
-#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SavepointInfo {
     /// Set while a savepoint that FKO triggered is being written.
@@ -50,7 +49,7 @@ pub struct SavepointInfo {
 }
 
 /// `status.jobStatus.savepointInfo.lastSavepoint`.
-#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LastSavepoint {
     /// When it was complete, in milliseconds since 1970.
@@ -62,14 +61,16 @@ pub struct LastSavepoint {
 }
 
 /// `status.reconciliationStatus`.
-#[derive(Clone, Debug, Default, PartialEq, Hash, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ReconciliationStatus {
     /// `DEPLOYED`, `UPGRADING`, `ROLLING_BACK` or `ROLLED_BACK`.
     pub state: Option<String>,
     /// The spec that FKO last acted on.
+    #[serde(skip_serializing)]
     pub last_reconciled_spec: Option<ReconciledSpec>,
     /// The spec under which the job was last seen running.
+    #[serde(skip_serializing)]
     pub last_stable_spec: Option<ReconciledSpec>,
 }
 
@@ -82,6 +83,22 @@ pub struct ReconciledSpec {
     pub digest: u64,
 }
 
+/// What FKO keeps beside the spec.
+#[derive(Deserialize)]
+struct Kept {
+    resource_metadata: Option<ResourceMetadata>,
+}
+
+#[derive(Deserialize)]
+struct ResourceMetadata {
+    metadata: Option<Generation>,
+}
+
+#[derive(Deserialize)]
+struct Generation {
+    generation: Option<i64>,
+}
+
 impl<'de> Deserialize<'de> for ReconciledSpec {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         String::deserialize(deserializer).map(|text| Self::of(&text))
@@ -91,9 +108,9 @@ impl<'de> Deserialize<'de> for ReconciledSpec {
 impl ReconciledSpec {
     /// Reads what FKO keeps.
     pub(crate) fn of(text: &str) -> Self {
-        let generation = serde_json::from_str::<Value>(text)
-            .ok()
-            .and_then(|spec| spec.pointer("/resource_metadata/metadata/generation")?.as_i64());
+        // The rest of it, which is most of the object, is only read over.
+        let generation =
+            serde_json::from_str::<Kept>(text).ok().and_then(|kept| kept.resource_metadata?.metadata?.generation);
         let mut hasher = DefaultHasher::new();
         text.hash(&mut hasher);
         Self { generation, digest: hasher.finish() }

@@ -57,14 +57,49 @@ pub const REFERENCE_ENDINGS: &[&str] = &["provider", "file", "path", "class", "e
 
 /// Whether the value of this key is itself a credential, not the name of one or a switch.
 pub fn is_credential(key: &str) -> bool {
+    if !has_any(key, CREDENTIAL_PARTS, &OF_CREDENTIALS) {
+        return false;
+    }
     let key = key.to_ascii_lowercase();
-    CREDENTIAL_PARTS.iter().any(|part| key.contains(part)) && !REFERENCE_ENDINGS.iter().any(|end| key.ends_with(end))
+    !REFERENCE_ENDINGS.iter().any(|end| key.ends_with(end))
 }
 
 /// Whether the values of this key must never be printed.
 pub fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    SENSITIVE_PARTS.iter().any(|part| key.contains(part))
+    has_any(key, SENSITIVE_PARTS, &OF_SENSITIVE)
+}
+
+/// For each byte, in lower case, which of the parts have it in this place; one bit for each part.
+const fn having(parts: &[&str], place: usize) -> [u32; 256] {
+    let mut having = [0; 256];
+    let mut part = 0;
+    while part < parts.len() {
+        having[parts[part].as_bytes()[place] as usize] |= 1 << part;
+        part += 1;
+    }
+    having
+}
+
+/// Which parts begin with which two bytes.
+type Beginnings = [[u32; 256]; 2];
+
+const fn beginnings(parts: &[&str]) -> Beginnings {
+    [having(parts, 0), having(parts, 1)]
+}
+
+static OF_CREDENTIALS: Beginnings = beginnings(CREDENTIAL_PARTS);
+static OF_SENSITIVE: Beginnings = beginnings(SENSITIVE_PARTS);
+
+/// Whether the key has one of these in it, in whatever case. Every key of every job is asked: one pass, that looks closer only
+/// where two bytes begin a part.
+fn has_any(key: &str, parts: &[&str], [first, second]: &Beginnings) -> bool {
+    let key = key.as_bytes();
+    let at = |having: &[u32; 256], byte: u8| having[usize::from(byte.to_ascii_lowercase())];
+    let begins =
+        |rest: &[u8], part: &[u8]| rest.get(..part.len()).is_some_and(|start| start.eq_ignore_ascii_case(part));
+    key.windows(2).enumerate().any(|(place, pair)| {
+        at(first, pair[0]) & at(second, pair[1]) != 0 && parts.iter().any(|part| begins(&key[place..], part.as_bytes()))
+    })
 }
 
 /// The value as it may be printed.

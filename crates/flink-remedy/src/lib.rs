@@ -106,7 +106,7 @@ pub fn execute(cli: Cli, stdin: &mut impl Read, out: &mut impl Write, err: &mut 
 
 /// Text that may quote a manifest, without what would steer a terminal; its own lines stay.
 fn harmless(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { ' ' } else { c }).collect()
+    text.chars().map(|c| if flink_conf::is_steering(c) && c != '\n' { ' ' } else { c }).collect()
 }
 
 /// Text from manifests on one line, without what would steer a terminal.

@@ -5,8 +5,7 @@ use flink_api::FlinkDeployment;
 use flink_conf::{PlatformLayers, parse_flat_file};
 use serde_json::{Map, Value, json};
 
-/// What a message may have, in bytes: several of them share a Kubernetes Event.
-const LONGEST_MESSAGE: usize = 300;
+use crate::jobs::readable;
 
 /// Any text as a job: version, upgrade mode and memory in the first line, then one option a line, `key=value` flat,
 /// `>key=value` nested and `<key=value` in the Flink operator's own configuration.
@@ -18,10 +17,7 @@ pub fn configuration(bytes: &[u8]) {
     let situation = Situation::of(&job.deployment);
     let Ok(mut subject) = Subject::new(&job.deployment, &job.platform) else { return };
     let first = plan(&subject, &situation, &Holdings::default(), &Obedience::default(), &policy);
-    let messages = first.findings.iter().map(|finding| &finding.judgement.message);
-    for message in messages.chain(first.refused.iter().map(|(_, why)| why)) {
-        assert!(message.len() <= LONGEST_MESSAGE && !message.contains('\n'), "{} bytes: {message}", message.len());
-    }
+    readable(&first);
     let before = about_keys(&subject, &policy);
     for (target, fill) in first.fills {
         assert!(!subject.has(&target), "{target} is there already");

@@ -7,11 +7,15 @@
 )]
 
 mod configuration;
+mod jobs;
+mod reviews;
 mod values;
 
 use std::ffi::OsString;
 
 pub use configuration::configuration;
+pub use jobs::job;
+pub use reviews::{policy, review};
 pub use values::values;
 
 /// The command lines that read a manifest from standard input; the first byte chooses one.
@@ -29,8 +33,24 @@ const COMMANDS: &[&[&str]] = &[
 pub type Target = fn(&[u8]);
 
 /// Every target by the name of its folder of the corpus.
-pub const TARGETS: [(&str, Target); 3] =
-    [("documents", documents), ("configuration", configuration), ("values", values)];
+pub const TARGETS: [(&str, Target); 6] = [
+    ("documents", documents),
+    ("configuration", configuration),
+    ("values", values),
+    ("jobs", jobs),
+    ("reviews", review),
+    ("policies", policies),
+];
+
+/// Any bytes that are JSON as a job.
+pub fn jobs(bytes: &[u8]) {
+    serde_json::from_slice(bytes).iter().for_each(job);
+}
+
+/// Any bytes that are JSON as the spec of a policy.
+pub fn policies(bytes: &[u8]) {
+    serde_json::from_slice(bytes).iter().for_each(policy);
+}
 
 /// Any bytes as a manifest on standard input: every command ends, and what it writes as JSON is JSON.
 pub fn documents(bytes: &[u8]) {

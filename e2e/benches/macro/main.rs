@@ -11,7 +11,9 @@
 
 mod admission;
 mod fill;
+mod fleet;
 mod ground;
+mod micro;
 mod report;
 
 use std::process::ExitCode;
@@ -21,9 +23,22 @@ use crate::report::Report;
 fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let mut report = Report::default();
+    // Those that are named, or all of them.
+    let named: Vec<String> = std::env::args().skip(1).collect();
+    let is_asked = |part: &str| named.is_empty() || named.iter().any(|name| name == part);
+    if is_asked("micro") {
+        micro::run(&mut report);
+    }
     runtime.block_on(async {
-        fill::run(&mut report).await;
-        admission::run(&mut report).await;
+        if is_asked("fill") {
+            fill::run(&mut report).await;
+        }
+        if is_asked("admission") {
+            admission::run(&mut report).await;
+        }
+        if is_asked("fleet") {
+            fleet::run(&mut report).await;
+        }
     });
     print!("{report}");
     report.write();

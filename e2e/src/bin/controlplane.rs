@@ -43,6 +43,9 @@ enum Action {
         /// Make this machine a node too; it has to be one that `e2e/cluster/hold.sh` made.
         #[arg(long, requires = "hold")]
         node: bool,
+        /// Start a kube-apiserver again that was killed.
+        #[arg(long, requires = "hold")]
+        mend: bool,
     },
     /// Stop what `up` started in the folder and remove the folder.
     Down {
@@ -65,7 +68,7 @@ enum Action {
 async fn main() -> ExitCode {
     let result = match Args::parse().command {
         Action::Up { dir, crds, hold: false, .. } => up(&dir, crds).await,
-        Action::Up { dir, crds, hold: true, node } => hold(&dir, crds, node).await,
+        Action::Up { dir, crds, hold: true, node, mend } => hold(&dir, crds, node, mend).await,
         Action::Down { dir } => down(&dir).await,
         Action::Crds { crds, to } => write_crds(crds, &to),
     };
@@ -96,7 +99,7 @@ async fn up(dir: &Path, crds: Crds) -> Result<()> {
     say(dir, &state)
 }
 
-async fn hold(dir: &Path, crds: Crds, node: bool) -> Result<()> {
+async fn hold(dir: &Path, crds: Crds, node: bool, mend: bool) -> Result<()> {
     let (closed, on_close) = oneshot::channel();
     // A plain thread: the runtime would wait for a blocked read before it lets the process end.
     std::thread::spawn(move || {
@@ -108,7 +111,7 @@ async fn hold(dir: &Path, crds: Crds, node: bool) -> Result<()> {
     let held = async {
         let (mut running, state) = launch.start().await?;
         say(dir, &state)?;
-        watch(&mut running).await
+        if mend { keep(dir, &mut running, state).await } else { watch(&mut running).await }
     };
     let result = tokio::select! {
         ended = held => ended,
@@ -123,6 +126,17 @@ async fn watch(running: &mut Running) -> Result<()> {
     loop {
         if let Some(name) = running.ended() {
             bail!("{name} has ended by itself");
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// Starts again what can be started again, and says in the folder which processes run now.
+async fn keep(dir: &Path, running: &mut Running, mut state: State) -> Result<()> {
+    loop {
+        if running.mend()? {
+            state.processes = running.identify()?;
+            state.store(dir)?;
         }
         sleep(Duration::from_millis(200)).await;
     }

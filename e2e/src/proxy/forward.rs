@@ -4,6 +4,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::stream;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -13,7 +14,7 @@ use hyper::header::{CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, StatusCode};
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use kube::client::Body;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
@@ -22,6 +23,9 @@ use tokio::sync::watch;
 
 use super::request::{Outcome, Record, RequestInfo};
 use super::{Shared, Verdict};
+
+/// How long a connection without a request is kept; a kube-apiserver keeps it for 90 s.
+const IDLE: Duration = Duration::from_secs(20);
 
 type AnswerBody = UnsyncBoxBody<Bytes, io::Error>;
 
@@ -34,8 +38,10 @@ pub(super) async fn serve(listener: TcpListener, server: &str, ca: &Path, shared
         stream.set_nodelay(true).expect("a TCP socket");
         let (client, shared) = (client.clone(), Arc::clone(&shared));
         let service = service_fn(move |request| answer(request, client.clone(), Arc::clone(&shared)));
+        let mut connection = hyper::server::conn::http1::Builder::new();
+        connection.timer(TokioTimer::new()).header_read_timeout(IDLE);
         // Ends with the runtime. Its errors are connections that broke off, half of them on purpose.
-        tokio::spawn(hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(connection.serve_connection(TokioIo::new(stream), service));
     }
 }
 

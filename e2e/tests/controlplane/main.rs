@@ -18,6 +18,7 @@ mod hooked;
 mod kinds;
 mod kustomize;
 mod layers;
+mod limits;
 mod modes;
 mod moments;
 mod obedience;

@@ -37,7 +37,7 @@ pub(crate) async fn plane(crds: Crds) -> &'static ControlPlane {
     plane
 }
 
-async fn install(plane: &ControlPlane) {
+pub(crate) async fn install(plane: &ControlPlane) {
     let admin = plane.admin().await;
     let namespace = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": "flink-operator" } });
     apply(&admin, namespace).await;

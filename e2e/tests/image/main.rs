@@ -39,6 +39,27 @@ fn the_binary_is_static_and_small() {
     }
 }
 
+/// What is kept must not be taken for what other sources would give.
+#[test]
+fn another_source_gives_another_binary_and_another_test_does_not() {
+    let tree = tempfile::tempdir().unwrap();
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
+    let mut copy = Command::new("cp");
+    copy.arg("-r").args(["Cargo.lock", "Cargo.toml", "rust-toolchain.toml", "packaging", "crates"]);
+    output(copy.arg(tree.path()).current_dir(root));
+    let key = || output(Command::new(tree.path().join("packaging/binary.sh")).args(["--print", "cache"]));
+    let add = |file: &str| {
+        let path = tree.path().join("crates").join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, "// new").unwrap();
+    };
+    let before = key();
+    add("controller/tests/new.rs");
+    assert_eq!(key(), before);
+    add("controller/src/new.rs");
+    assert_ne!(key(), before);
+}
+
 #[test]
 fn no_folder_of_the_machine_that_built_it_is_in_the_binary() {
     let image = Unpacked::new();

@@ -17,7 +17,7 @@ pub(crate) struct Pods<'a> {
 }
 
 impl Pods<'_> {
-    /// The pod that holds the Lease, once one does.
+    /// The pod that holds the Lease, once one does, and its kubelet has said where it is: the process may lead before.
     pub(crate) async fn leader(&self) -> Result<Pod, String> {
         let admin = &self.ground.scene.admin;
         let leases: Api<Lease> = Api::namespaced(admin.clone(), "flink-remedy");
@@ -25,7 +25,9 @@ impl Pods<'_> {
         let holder = lease.spec.and_then(|spec| spec.holder_identity).unwrap_or_default();
         let (name, _) = holder.split_once('_').ok_or_else(|| format!("holder `{holder}`"))?;
         let pods: Api<Pod> = Api::namespaced(admin.clone(), self.form.place().0);
-        pods.get(name).await.map_err(|error| format!("holder `{holder}`: {error}"))
+        let pod = pods.get(name).await.map_err(|error| format!("holder `{holder}`: {error}"))?;
+        let has_address = pod.status.as_ref().is_some_and(|status| status.pod_ip.is_some());
+        if has_address { Ok(pod) } else { Err(format!("holder `{holder}` has no address yet")) }
     }
 
     /// Another pod than this one, once it leads.

@@ -11,10 +11,13 @@ use crate::leaving::NESTED_YAML;
 use crate::storage::{has_credentials, shown};
 use crate::{RULES, Rule, Writes};
 
+/// How many there may be: each is compared with every other, and looked at for every job.
+const MOST: usize = 100;
+
 /// The options that a platform gives to every job that says nothing of them, in the order of the policy.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "Vec<PlatformSetting>")]
-#[schemars(!try_from, extend("maxItems" = 100))]
+#[schemars(!try_from, extend("maxItems" = MOST))]
 pub struct Settings(Vec<PlatformSetting>);
 
 /// One option of a platform.
@@ -91,6 +94,9 @@ pub enum SettingError {
         /// What is wrong with it.
         why: String,
     },
+    /// More than anybody reads.
+    #[error("there are {0} settings, and {MOST} are the most")]
+    TooMany(usize),
     /// The same option a second time.
     #[error("the settings {0} and {1} are one option; keep one of them")]
     Twice(String, String),
@@ -131,6 +137,9 @@ impl TryFrom<Vec<PlatformSetting>> for Settings {
     type Error = SettingError;
 
     fn try_from(settings: Vec<PlatformSetting>) -> Result<Self, SettingError> {
+        if settings.len() > MOST {
+            return Err(SettingError::TooMany(settings.len()));
+        }
         for (index, one) in settings.iter().enumerate() {
             for other in &settings[..index] {
                 let (earlier, later) = (other.key.to_string(), one.key.to_string());
@@ -352,6 +361,16 @@ mod tests {
             assert!(error.contains(named) && error.contains(later), "{error}");
         }
         assert_eq!(two("acme.audit", "acme.audits").unwrap().len(), 2);
+    }
+
+    #[test]
+    fn there_are_a_hundred_at_the_most() {
+        let many = |count: usize| {
+            let entries: Vec<_> = (0..count).map(|n| json!({"key": format!("acme.k{n}"), "value": "v"})).collect();
+            settings(&json!(entries))
+        };
+        assert_eq!(many(MOST).unwrap().len(), 100);
+        assert_eq!(many(MOST + 1).unwrap_err(), "there are 101 settings, and 100 are the most");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 use flink_conf::FlinkVersion;
 
-use crate::log4j::{Level, Levels, Production};
+use crate::log4j::{Level, Production, root_level};
 use crate::platform::{LOG4J_FILE, PlatformLogFile};
 use crate::{Check, Fill, Judgement, Policy, Scope, Subject, Target, Writes, declare_rule};
 
@@ -67,7 +67,7 @@ fn check(subject: &Subject, _: &Policy) -> Judgement {
 }
 
 fn judge_own(file: &str) -> Judgement {
-    match Levels::read(file).root() {
+    match root_level(file) {
         Some(Level::Info) => Judgement::pass(format!("{LOG4J_FILE} of the resource logs at INFO")),
         Some(level) => Judgement::advice(format!(
             "{LOG4J_FILE} of the resource logs at {level}; set rootLogger.level to INFO or opt out"

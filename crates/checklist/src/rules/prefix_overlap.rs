@@ -45,15 +45,18 @@ fn check(subject: &Subject, _: &Policy) -> Vec<Judgement> {
     if subject.version < NESTED_YAML || subject.kind == Kind::SessionJob {
         return Vec::new();
     }
+    // A key may have as many dots as a request has room for: longer beginnings are nobody's.
+    let of_others = subject.conf.iter().filter(|(_, setting)| setting.origin != Origin::Resource);
+    let longest = of_others.map(|(key, _)| key.as_str().len()).max().unwrap_or_default();
     let overlapping = settings_of_resource(subject).filter_map(|(key, _)| {
-        let other = overlapped(key, subject)?;
+        let other = overlapped(key, subject, longest)?;
         Some(Judgement::advice_about(key.clone(), message(key, &other, subject.version)))
     });
     overlapping.collect()
 }
 
 /// The key that `key` is reported with: of two keys of the resource, only the shorter is reported.
-fn overlapped(key: &Key, subject: &Subject) -> Option<Key> {
+fn overlapped(key: &Key, subject: &Subject, longest: usize) -> Option<Key> {
     let is_written = |key: &str| !NOT_WRITTEN.iter().any(|prefix| key.starts_with(prefix));
     if !is_written(key.as_str()) {
         return None;
@@ -63,7 +66,8 @@ fn overlapped(key: &Key, subject: &Subject) -> Option<Key> {
         return Some(other.clone());
     }
     let is_of_others = |prefix: &&str| subject.conf.get(prefix).is_some_and(|other| other.origin != Origin::Resource);
-    key.as_str().match_indices('.').map(|(dot, _)| &key.as_str()[..dot]).find(is_of_others).map(Key::from)
+    let beginnings = key.as_str().match_indices('.').map(|(dot, _)| dot).take_while(|dot| *dot <= longest);
+    beginnings.map(|dot| &key.as_str()[..dot]).find(is_of_others).map(Key::from)
 }
 
 fn message(key: &Key, other: &Key, version: FlinkVersion) -> String {

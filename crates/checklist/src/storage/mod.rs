@@ -6,7 +6,7 @@ mod uri;
 mod volume;
 
 pub(crate) use uri::{has_credentials, scheme_of, shown};
-pub(crate) use volume::{Process, pod_templates};
+pub(crate) use volume::{Process, pod_templates, trim};
 
 use flink_api::UpgradeMode;
 use flink_conf::options::{CHECKPOINT_DIRECTORY, CHECKPOINT_STORAGE, SAVEPOINT_DIRECTORY, STATE_BACKEND};

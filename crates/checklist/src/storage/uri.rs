@@ -58,12 +58,17 @@ pub(crate) fn has_credentials(uri: &str) -> bool {
 
 /// The directory as it may be printed: without credentials, on one line, within a sentence, of bounded length.
 pub(crate) fn shown(directory: &str) -> String {
-    let readable = |c: char| if c != ' ' && c.is_whitespace() || c.is_control() { '_' } else { c };
-    let masked: String = masked(directory).chars().map(readable).collect::<String>().replace(". ", "._");
-    match masked.char_indices().nth(SHOWN) {
-        Some((end, _)) => format!("{}…", &masked[..end]),
-        None => masked,
+    let readable = |c: char| if c != ' ' && c.is_whitespace() || flink_conf::is_steering(c) { '_' } else { c };
+    let mut shown = masked(directory);
+    let end = shown.char_indices().nth(SHOWN).map(|(end, _)| end);
+    shown.truncate(end.unwrap_or(shown.len()));
+    if !shown.bytes().all(|byte| byte.is_ascii_graphic()) {
+        shown = shown.chars().map(readable).collect::<String>().replace(". ", "._");
     }
+    if end.is_some() {
+        shown.push('…');
+    }
+    shown
 }
 
 /// What stands before an `@` may be a key with its secret, what follows a `?` a signature.

@@ -79,6 +79,18 @@ fn main_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
     spec.containers.iter().filter(|container| container.name == MAIN_CONTAINER)
 }
 
+/// Leaves of the pods only what is read here: the mounts of the main container, and of which kind each volume is.
+pub(crate) fn trim(spec: &mut PodSpec) {
+    spec.containers.retain(|container| container.name == MAIN_CONTAINER);
+    for container in &mut spec.containers {
+        container.resources = None;
+    }
+    for volume in &mut spec.volumes {
+        volume.source.retain(|_, source| *source != Value::Null);
+        volume.source.values_mut().for_each(|source| *source = Value::Bool(true));
+    }
+}
+
 /// The parts of an absolute path; `None` where `..` leads who knows where.
 fn segments(path: &str) -> Option<Vec<&str>> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty() && *part != ".").collect();

@@ -50,10 +50,13 @@ fn settings() -> Value {
 /// Of all pods: nothing, or one volume that outlives them or does not.
 pub(crate) fn volumes() -> impl Strategy<Value = Value> {
     let mounted = |source: &str| {
-        let mut volume = json!({"name": "state"});
-        volume[source] = json!({});
-        json!({"volumes": [volume], "containers": [
-            {"name": "flink-main-container", "volumeMounts": [{"name": "state", "mountPath": "/mnt/state"}]},
+        // One that names no kind of volume, as a tool may render it, comes first.
+        let mut volume = json!({"name": "state", "awsElasticBlockStore": null});
+        volume[source] = json!({"readOnly": false});
+        json!({"volumes": [volume, {"name": "logs", "emptyDir": {}}], "containers": [
+            {"name": "log-shipper", "volumeMounts": [{"name": "logs", "mountPath": "/mnt/state/logs"}]},
+            {"name": "flink-main-container", "resources": {"limits": {"memory": "1Gi"}},
+             "volumeMounts": [{"name": "state", "mountPath": "/mnt/state"}]},
         ]})
     };
     select(vec![Value::Null, Value::Null, mounted("persistentVolumeClaim"), mounted("emptyDir")])

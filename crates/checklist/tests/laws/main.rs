@@ -6,6 +6,7 @@ mod cases;
 mod chains;
 mod ownership;
 mod pool;
+mod trimmed;
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -65,7 +65,7 @@ fn plan(case: &Case, object: &Value) -> Plan {
 }
 
 /// The case's object as its owner wrote it, and as it is once we have filled it.
-fn owned_and_filled(case: &Case) -> (Value, Value) {
+pub(crate) fn owned_and_filled(case: &Case) -> (Value, Value) {
     let object = case.undeployed(Shape::Mixed);
     let fixed = applied(&object, &plan(case, &object));
     (object, fixed)

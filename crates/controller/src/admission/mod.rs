@@ -5,6 +5,7 @@
 mod certificate;
 mod judge;
 mod keeper;
+mod offline;
 mod server;
 mod wire;
 
@@ -20,8 +21,9 @@ use kube::{Api, Client};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use tracing::{debug, info};
+use tracing::{debug, info, warn};
 
+use crate::error::GatherError;
 use crate::metrics::Metrics;
 use crate::namespaces::NamespaceMetadata;
 use crate::policies::RemediationPolicy;
@@ -32,9 +34,10 @@ pub(crate) use certificate::CertificateError;
 use certificate::Served;
 use judge::{Arriving, Outcome, Ruling, judge};
 use keeper::{Files, Keeper};
-pub(crate) use wire::NoReview;
+pub use wire::NoReview;
 use wire::{Request, allowed, refused};
 
+pub use offline::OfflineWebhook;
 pub use server::PATH;
 
 /// How long a namespace is asked for that has only just been made. The API server waits for all of this.
@@ -149,14 +152,23 @@ impl Admission {
     }
 
     async fn gathered(&self, arriving: &Arriving) -> Option<Gathered> {
-        if let Ok(gathered) = gather(&self.around, &arriving.deployment) {
-            return Some(gathered);
+        match gather(&self.around, &arriving.deployment) {
+            Ok(gathered) => return Some(gathered),
+            Err(GatherError::UnknownNamespace(_)) => {}
+            Err(error @ GatherError::NotKept(..)) => return unread(&error),
         }
         let namespaces: Api<Namespace> = Api::all(self.client.clone());
         let namespace = namespaces.get_metadata(arriving.deployment.namespace());
         let namespace = tokio::time::timeout(LOOKUP, namespace).await.ok()?.ok()?;
-        Some(gather_in(&self.around, &arriving.deployment, NamespaceMetadata::of(&namespace)))
+        let gathered = gather_in(&self.around, &arriving.deployment, NamespaceMetadata::of(&namespace));
+        gathered.map_or_else(|error| unread(&error), Some)
     }
+}
+
+/// What a job refers to is in a cache and cannot be read there: the job stays as it was sent.
+fn unread(error: &GatherError) -> Option<Gathered> {
+    warn!(trouble = %Trouble::NotKept, %error, "a job was admitted unjudged");
+    None
 }
 
 /// Refuses a policy that its schema lets through and that is none all the same.

@@ -12,11 +12,19 @@ const KIND: &str = "AdmissionReview";
 
 /// Why a request body is no review.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum NoReview {
+pub enum NoReview {
+    /// No JSON of that form.
     #[error("the body is no {API_VERSION} {KIND}: {0}")]
     Unreadable(#[from] serde_json::Error),
+    /// Something else.
     #[error("the body is a {kind} of {api_version}; a {KIND} of {API_VERSION} is expected")]
-    Other { api_version: String, kind: String },
+    Other {
+        /// What it says of its version.
+        api_version: String,
+        /// What it says it is.
+        kind: String,
+    },
+    /// Nothing is asked.
     #[error("the {KIND} has no request")]
     Empty,
 }

@@ -1,7 +1,8 @@
 //! Posts each Event once. kube-runtime's Recorder merges different notes into one series, so this is our own.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use flink_api::FIELD_MANAGER;
@@ -19,13 +20,16 @@ use tracing::{error, warn};
 use super::{About, Notice, Reason};
 use crate::lease::Fence;
 use crate::metrics::Metrics;
+use crate::packed::{Dictionary, NotKept, Packed};
 use crate::troubles::Trouble;
+use crate::uid::Uid;
 
 /// Clusters keep Events about an hour: what still holds is said again then.
 const AGAIN: Duration = Duration::from_mins(61);
 /// An Event that was already there expires at a time we do not know.
 const RECHECK: Duration = Duration::from_mins(15);
-const QUEUE: usize = 4096;
+/// What waits to be said: of a large fleet, looked at for the first time, two Events a job.
+const QUEUE: usize = 1 << 16;
 const IN_FLIGHT: usize = 8;
 const ATTEMPTS: u32 = 5;
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -34,27 +38,35 @@ const BURST: u32 = 25;
 
 /// Which Events are said, by name, and until when that is enough.
 #[derive(Debug, Default)]
-pub struct Said {
-    until: Mutex<HashMap<String, HashMap<String, Instant>>>,
-    counts: Mutex<HashMap<String, (Instant, u32)>>,
+pub struct Said(Mutex<HashMap<Uid, SaidOf>>);
+
+/// What is said of one object.
+#[derive(Debug)]
+struct SaidOf {
+    /// Events by a hash of their name, with the time until which that is enough.
+    until: Vec<(u64, Instant)>,
+    /// Events that count for a storm, and since when.
+    counted: (Instant, u32),
 }
 
 impl Said {
     /// Whether a notice has to be posted; it then counts as said until the emitter knows better.
-    fn is_news(&self, uid: &str, name: &str, now: Instant) -> bool {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        let of_object = until.entry(uid.to_owned()).or_default();
-        of_object.retain(|_, until| *until > now);
-        if of_object.contains_key(name) {
+    fn is_news(&self, Name { uid, hash }: Name, now: Instant) -> bool {
+        let mut said = self.lock();
+        let of_object = said.entry(uid).or_insert_with(|| SaidOf { until: Vec::new(), counted: (now, 0) });
+        of_object.until.retain(|(_, until)| *until > now);
+        if of_object.until.iter().any(|(said, _)| *said == hash) {
             return false;
         }
-        of_object.insert(name.to_owned(), now + AGAIN);
+        of_object.until.reserve_exact(1);
+        of_object.until.push((hash, now + AGAIN));
         true
     }
 
-    fn is_storm(&self, uid: &str, now: Instant) -> bool {
-        let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
-        let (since, count) = counts.entry(uid.to_owned()).or_insert((now, 0));
+    fn is_storm(&self, uid: Uid, now: Instant) -> bool {
+        let mut said = self.lock();
+        let of_object = said.entry(uid).or_insert_with(|| SaidOf { until: Vec::new(), counted: (now, 0) });
+        let (since, count) = &mut of_object.counted;
         if now.duration_since(*since) > AGAIN {
             (*since, *count) = (now, 0);
         }
@@ -62,45 +74,74 @@ impl Said {
         *count > BURST
     }
 
-    fn set(&self, uid: &str, name: &str, until: Option<Instant>) {
-        let mut said = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(of_object) = said.get_mut(uid) else { return };
-        match until {
-            Some(until) => of_object.insert(name.to_owned(), until),
-            None => of_object.remove(name),
-        };
+    fn set(&self, Name { uid, hash }: Name, until: Option<Instant>) {
+        let mut said = self.lock();
+        let Some(of_object) = said.get_mut(&uid) else { return };
+        of_object.until.retain(|(said, _)| *said != hash);
+        of_object.until.extend(until.map(|until| (hash, until)));
     }
 
     /// Forgets an object that is gone.
-    pub fn forget(&self, uid: &str) {
-        self.until.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
-        self.counts.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    pub fn forget(&self, uid: impl Into<Uid>) {
+        self.lock().remove(&uid.into());
     }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Uid, SaidOf>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// By which an Event is known to have been said.
+#[derive(Clone, Copy, Debug)]
+struct Name {
+    uid: Uid,
+    /// Of the Event's name.
+    hash: u64,
+}
+
+impl Name {
+    fn of(uid: &str, name: &str) -> Self {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        Self { uid: uid.into(), hash: hasher.finish() }
+    }
+}
+
+/// What is to be said, and since when.
+struct Item {
+    name: Name,
+    reason: Reason,
+    asked: Instant,
+    /// As it is posted.
+    event: Result<Packed, NotKept>,
 }
 
 /// Where reconciliations put what is to be said; never waits.
 #[derive(Clone, Debug)]
 pub struct EventSink {
-    queue: mpsc::Sender<(String, About)>,
+    queue: mpsc::Sender<Item>,
     said: Arc<Said>,
     metrics: Metrics,
+    instance: String,
+    events: Dictionary,
 }
 
 impl EventSink {
     /// Queues a notice unless it is said already. A full queue drops it; the next look at the object tries again.
     pub fn say(&self, about: About) {
-        let uid = about.regarding.uid.clone().unwrap_or_default();
-        let name = event_name(&about);
-        let now = Instant::now();
-        if !self.said.is_news(&uid, &name, now) {
+        let (now, reason) = (Instant::now(), about.notice.reason);
+        let event = event(about, &self.instance);
+        let uid = event.regarding.as_ref().and_then(|object| object.uid.as_deref()).unwrap_or_default();
+        let name = Name::of(uid, event.metadata.name.as_deref().unwrap_or_default());
+        if !self.said.is_news(name, now) {
             return;
         }
-        let reason = about.notice.reason;
         // What was changed is always told: changes are bounded by themselves.
         let is_change = matches!(reason, Reason::Remediated | Reason::RemediationWithdrawn);
-        let is_storm = !is_change && self.said.is_storm(&uid, now);
-        if is_storm || self.queue.try_send((name.clone(), about)).is_err() {
-            self.said.set(&uid, &name, None);
+        let is_storm = !is_change && self.said.is_storm(name.uid, now);
+        let item = Item { name, reason, asked: now, event: self.events.pack_json(&event) };
+        if is_storm || self.queue.try_send(item).is_err() {
+            self.said.set(name, None);
             self.metrics.event_dropped(reason);
         }
     }
@@ -113,7 +154,7 @@ impl EventSink {
 
 /// The task that posts what the sinks queue.
 pub struct Emitter {
-    queue: mpsc::Receiver<(String, About)>,
+    queue: mpsc::Receiver<Item>,
     post: Poster,
 }
 
@@ -121,9 +162,10 @@ pub struct Emitter {
 struct Poster {
     client: Client,
     fence: Fence,
-    instance: String,
     said: Arc<Said>,
     metrics: Metrics,
+    /// Whoever has one that is not weak keeps the emitter running.
+    queue: mpsc::WeakSender<Item>,
 }
 
 impl Emitter {
@@ -131,8 +173,8 @@ impl Emitter {
     pub fn new(client: Client, fence: Fence, instance: String, metrics: Metrics) -> (Self, EventSink) {
         let (sender, queue) = mpsc::channel(QUEUE);
         let said = Arc::new(Said::default());
-        let post = Poster { client, fence, instance, said: said.clone(), metrics: metrics.clone() };
-        (Self { queue, post }, EventSink { queue: sender, said, metrics })
+        let post = Poster { client, fence, said: said.clone(), metrics: metrics.clone(), queue: sender.downgrade() };
+        (Self { queue, post }, EventSink { queue: sender, said, metrics, instance, events: Dictionary::default() })
     }
 
     /// Posts until every sink is gone and the queue is empty.
@@ -140,7 +182,7 @@ impl Emitter {
         let post = self.post;
         let queue =
             futures::stream::unfold(self.queue, |mut queue| async { queue.recv().await.map(|item| (item, queue)) });
-        queue.for_each_concurrent(IN_FLIGHT, |(name, about)| post.clone().deliver(name, about)).await;
+        queue.for_each_concurrent(IN_FLIGHT, |item| post.clone().deliver(item)).await;
     }
 }
 
@@ -150,36 +192,37 @@ enum Failed {
 }
 
 impl Poster {
-    async fn deliver(self, name: String, about: About) {
-        let uid = about.regarding.uid.clone().unwrap_or_default();
+    async fn deliver(self, Item { name, reason, asked, event }: Item) {
         for attempt in 0..ATTEMPTS {
-            match self.post(&name, &about).await {
+            match self.post(event.as_ref(), asked).await {
                 Ok(until) => {
-                    self.metrics.event_emitted(about.notice.reason);
-                    self.said.set(&uid, &name, Some(Instant::now() + until));
+                    self.metrics.event_emitted(reason);
+                    self.said.set(name, Some(Instant::now() + until));
                     return;
                 }
                 Err(Failed::ForGood(why)) => {
-                    error!(trouble = %Trouble::EventRefused, %why, reason = about.notice.reason.as_str(), "Event not posted");
+                    error!(trouble = %Trouble::EventRefused, %why, reason = reason.as_str(), "Event not posted");
                     break;
                 }
                 Err(Failed::Passing(why)) => {
-                    warn!(trouble = %Trouble::EventDelayed, %why, reason = about.notice.reason.as_str(), "Event not posted yet");
+                    warn!(trouble = %Trouble::EventDelayed, %why, reason = reason.as_str(), "Event not posted yet");
                     tokio::time::sleep(Duration::from_millis(500) * 2_u32.pow(attempt)).await;
                 }
             }
         }
-        self.metrics.event_dropped(about.notice.reason);
-        self.said.set(&uid, &name, None);
+        self.metrics.event_dropped(reason);
+        self.said.set(name, None);
     }
 
     /// Posts one Event and says for how long that is enough.
-    async fn post(&self, name: &str, about: &About) -> Result<Duration, Failed> {
-        let namespace = about.regarding.namespace.as_deref().unwrap_or("default");
+    async fn post(&self, event: Result<&Packed, &NotKept>, asked: Instant) -> Result<Duration, Failed> {
+        let not_kept = |error: &NotKept| Failed::ForGood(format!("{error}; it was not kept as it was"));
+        let event: Event = event.map_err(not_kept)?.unpack_json().map_err(|error| not_kept(&error))?;
+        let namespace = event.metadata.namespace.as_deref().unwrap_or("default");
         let api: Api<Event> = Api::namespaced(self.client.clone(), namespace);
-        let event = self.event(name, about);
         let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-        let posted = self.fence.guard(tokio::time::timeout(POST_TIMEOUT, api.create(&params, &event))).await;
+        let turn = self.fence.pace().telling(asked, || self.is_pressing()).await;
+        let posted = self.fence.guard(turn.send(POST_TIMEOUT, api.create(&params, &event))).await;
         match posted.map_err(|error| Failed::Passing(error.to_string()))? {
             Ok(Ok(_)) => Ok(AGAIN),
             Ok(Err(kube::Error::Api(status))) => match status.code {
@@ -196,24 +239,27 @@ impl Poster {
         }
     }
 
-    fn event(&self, name: &str, about: &About) -> Event {
-        let Notice { reason, note, event_type, salt: _ } = &about.notice;
-        Event {
-            metadata: ObjectMeta {
-                name: Some(name.to_owned()),
-                namespace: about.regarding.namespace.clone(),
-                ..ObjectMeta::default()
-            },
-            event_time: Some(MicroTime(Timestamp::now())),
-            action: Some("Remediate".to_owned()),
-            reason: Some(reason.as_str().to_owned()),
-            type_: Some(event_type.to_string()),
-            note: Some(note.clone()),
-            regarding: Some(about.regarding.clone()),
-            reporting_controller: Some(FIELD_MANAGER.to_owned()),
-            reporting_instance: Some(self.instance.clone()),
-            ..Event::default()
-        }
+    /// Half full, the queue waits for nobody: what does not fit into it is said late.
+    fn is_pressing(&self) -> bool {
+        self.queue.upgrade().is_some_and(|queue| queue.capacity() < QUEUE / 2)
+    }
+}
+
+/// What is posted; the time is now.
+fn event(about: About, instance: &str) -> Event {
+    let name = event_name(&about);
+    let About { regarding, notice: Notice { reason, note, event_type, salt: _ } } = about;
+    Event {
+        metadata: ObjectMeta { name: Some(name), namespace: regarding.namespace.clone(), ..ObjectMeta::default() },
+        event_time: Some(MicroTime(Timestamp::now())),
+        action: Some("Remediate".to_owned()),
+        reason: Some(reason.as_str().to_owned()),
+        type_: Some(event_type.to_string()),
+        note: Some(note),
+        regarding: Some(regarding),
+        reporting_controller: Some(FIELD_MANAGER.to_owned()),
+        reporting_instance: Some(instance.to_owned()),
+        ..Event::default()
     }
 }
 

@@ -51,6 +51,9 @@ pub enum EventType {
     Warning,
 }
 
+/// Longest note that the API accepts, in bytes (events.k8s.io/v1).
+pub(crate) const LONGEST_NOTE: usize = 1024;
+
 /// One thing to say about one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
@@ -74,8 +77,9 @@ pub struct About {
 }
 
 impl Notice {
-    /// A notice of its reason's usual type.
+    /// A notice of its reason's usual type; a note that quotes others stays one line, and its end gives way where it is too long.
     pub fn new(reason: Reason, note: String) -> Self {
+        let note = checklist::cut(note, LONGEST_NOTE);
         Self { reason, note, event_type: reason.usual_type(), salt: String::new() }
     }
 }

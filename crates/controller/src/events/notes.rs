@@ -8,14 +8,12 @@ use flink_api::{FlinkDeployment, ManagedByReport};
 use jiff::{SignedDuration, Timestamp};
 
 use super::restarts::{restarted, withdrawn};
-use super::{Notice, Reason};
+use super::{LONGEST_NOTE, Notice, Reason};
 use crate::reconcile::Look;
 use crate::reconcile::verify::NEWS;
 
 /// How long before its end, and after it, an opt-out is told of.
 pub(crate) const EXPIRES_SOON: SignedDuration = SignedDuration::from_hours(24);
-/// Longest note that the API accepts, in bytes (events.k8s.io/v1).
-const LONGEST_NOTE: usize = 1024;
 pub(super) const HOW_TO_OPT_OUT: &str = "Opt out: annotate flink-remedy.dev/opt-out with the rule's code or \"true\".";
 
 /// Everything that is to be said of one job now.
@@ -48,7 +46,7 @@ fn is_news(filled: &Filled, now: Timestamp) -> bool {
 }
 
 pub(crate) fn notice(reason: Reason, note: String) -> Notice {
-    Notice::new(reason, cut(note))
+    Notice::new(reason, note)
 }
 
 /// Where people have to write what shall last, if a tool would set it back elsewhere: a sentence with a space before it.
@@ -188,16 +186,12 @@ pub(crate) fn fitted(head: &str, items: &[String], tail: &str) -> String {
         let separator = if index == 0 { "" } else { "; " };
         let more = format!(" and {} more", items.len() - index);
         if index > 0 && text.len() + separator.len() + item.len() + more.len() + tail.len() > LONGEST_NOTE {
-            return cut(format!("{text}{more}{tail}"));
+            return format!("{text}{more}{tail}");
         }
         text.push_str(separator);
         text.push_str(item);
     }
-    cut(text + tail)
-}
-
-fn cut(note: String) -> String {
-    checklist::cut(note, LONGEST_NOTE)
+    text + tail
 }
 
 #[cfg(test)]
@@ -214,7 +208,14 @@ mod tests {
 
     #[test]
     fn a_note_is_cut_between_characters() {
-        let note = cut("ä".repeat(2000));
+        let note = notice(Reason::OptedOut, "ä".repeat(2000)).note;
         assert!(note.len() <= LONGEST_NOTE && note.ends_with('…'));
+    }
+
+    #[test]
+    fn a_note_that_quotes_somebody_stays_one_line() {
+        let reason = "fine\nWarning  Forged  now\u{1b}[2J\u{202e}";
+        let note = notice(Reason::OptedOut, format!("Opted out ({reason}); 2 gaps stay open.")).note;
+        assert_eq!(note, "Opted out (fine_Warning  Forged  now_[2J_); 2 gaps stay open.");
     }
 }

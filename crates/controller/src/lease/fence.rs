@@ -2,18 +2,31 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
+use crate::pace::Pace;
+
 /// This process may not write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("this process does not lead (any more)")]
 pub struct NotLeader;
 
 /// Lets writes through only while the lease is surely ours. Every writer holds a clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Fence {
     deadline: Arc<Mutex<Option<Instant>>>,
+    pace: Pace,
 }
 
 impl Fence {
+    /// A closed one, for so many writes at a time about jobs.
+    pub fn new(writes: u16) -> Self {
+        Self { deadline: Arc::default(), pace: Pace::new(writes) }
+    }
+
+    /// Whose turn it is to write about a job.
+    pub fn pace(&self) -> &Pace {
+        &self.pace
+    }
+
     /// Runs a write and gives it up at the deadline.
     ///
     /// # Errors
@@ -46,7 +59,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn no_write_passes_a_closed_or_expired_fence() {
-        let fence = Fence::default();
+        let fence = Fence::new(1);
         assert_eq!(fence.guard(async {}).await, Err(NotLeader));
         fence.open_until(Instant::now() + Duration::from_secs(10));
         assert_eq!(fence.guard(async { 1 }).await, Ok(1));

@@ -82,17 +82,28 @@ impl Elector {
     /// Waits until the lease is ours.
     ///
     /// # Errors
-    /// A missing right; everything else is tried again.
+    /// A right that is missing for the whole duration of a lease; everything else is tried again. An API server that has just
+    /// started refuses what it has not read the roles of yet.
     pub async fn acquire(&mut self) -> Result<(), LeaseError> {
+        let mut refused = None;
         loop {
             match self.attempt().await {
                 Ok(None) => {
                     info!(identity = %self.config.identity, "leading");
                     return Ok(());
                 }
-                Ok(Some(holder)) => tracing::debug!(%holder, "another replica leads"),
-                Err(Failure::Forbidden(error)) => return Err(error),
+                Ok(Some(holder)) => {
+                    refused = None;
+                    tracing::debug!(%holder, "another replica leads");
+                }
+                Err(Failure::Forbidden(error)) => {
+                    if refused.get_or_insert_with(Instant::now).elapsed() >= self.config.duration {
+                        return Err(error);
+                    }
+                    warn!(trouble = %Trouble::LeaseNotAcquired, %error, "lease not acquired yet");
+                }
                 Err(Failure::Passing(why)) => {
+                    refused = None;
                     warn!(trouble = %Trouble::LeaseNotAcquired, %why, "lease not acquired yet");
                 }
             }
@@ -225,4 +236,68 @@ enum Failure {
 
 async fn within<T>(limit: Duration, request: impl Future<Output = kube::Result<T>>) -> Result<T, Option<kube::Error>> {
     tokio::time::timeout(limit, request).await.map_err(|_| None)?.map_err(Some)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tower_test::mock;
+
+    use super::*;
+
+    const DURATION: Duration = Duration::from_secs(15);
+
+    fn elector() -> (Elector, mock::Handle<Request<Body>, Response<Body>>) {
+        let (service, server) = mock::pair::<Request<Body>, Response<Body>>();
+        let config = LeaseConfig {
+            namespace: "ns".to_owned(),
+            name: "flink-remedy".to_owned(),
+            identity: "us".to_owned(),
+            duration: DURATION,
+            renew_deadline: Duration::from_secs(10),
+            retry_period: Duration::from_secs(2),
+        };
+        (Elector::new(Client::new(service, "default"), config, Fence::new(1)), server)
+    }
+
+    fn answer(code: u16, body: &Value) -> Response<Body> {
+        Response::builder().status(code).body(Body::from(body.to_string().into_bytes())).unwrap()
+    }
+
+    fn forbidden() -> Value {
+        json!({ "kind": "Status", "status": "Failure", "code": 403, "reason": "Forbidden", "message": "cannot get" })
+    }
+
+    fn nobodys() -> Value {
+        json!({ "metadata": { "name": "flink-remedy", "resourceVersion": "1" }, "spec": { "holderIdentity": "" } })
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_server_that_has_not_read_the_roles_yet_is_asked_again() {
+        let (mut elector, mut server) = elector();
+        let serve = async {
+            for (code, body) in [(403, forbidden()), (403, forbidden()), (200, nobodys()), (200, nobodys())] {
+                server.next_request().await.unwrap().1.send_response(answer(code, &body));
+            }
+        };
+        let both = async { tokio::join!(elector.acquire(), serve) };
+        let acquired = tokio::time::timeout(DURATION * 2, both).await;
+        assert!(matches!(acquired, Ok((Ok(()), ()))), "{acquired:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_right_that_stays_missing_ends_the_wait_and_is_named() {
+        let (mut elector, mut server) = elector();
+        tokio::spawn(async move {
+            while let Some((_, respond)) = server.next_request().await {
+                respond.send_response(answer(403, &forbidden()));
+            }
+        });
+        let began = Instant::now();
+        let acquired = elector.acquire().await;
+        assert!(matches!(acquired, Err(LeaseError::Forbidden { verb: "get", .. })), "{acquired:?}");
+        assert!((DURATION..DURATION * 2).contains(&began.elapsed()), "{:?}", began.elapsed());
+    }
 }

@@ -10,19 +10,21 @@ use flink_api::{FIELD_MANAGER, FlinkDeployment, ReportContent};
 use futures::StreamExt;
 use kube::api::{ApiResource, DynamicObject, GroupVersionKind, ListParams, Patch, PatchParams};
 use kube::core::ObjectMeta;
-use kube::runtime::reflector::ObjectRef;
 use kube::{Api, Client};
 use serde_json::Value;
 use tokio::sync::mpsc;
+use tokio::time::Instant;
 use tracing::{info, warn};
 
 use crate::jobs::Jobs;
 use crate::kinds::Scope;
 use crate::lease::Fence;
+use crate::looks::Queue;
+use crate::pace::Turn;
 use crate::report::{self, Key};
 use crate::trouble::with_causes;
 use crate::troubles::Trouble;
-use crate::watch::{Queue, enqueue};
+use crate::watch::enqueue;
 use form::{DIGEST, MANAGED_BY, OPEN_GROUP, OPEN_KIND, OPEN_PLURAL, OPEN_VERSION};
 
 /// Reports that wait to be written.
@@ -33,12 +35,13 @@ const AGAIN: Duration = Duration::from_mins(10);
 /// How often the kind is looked for.
 const SOON: Duration = Duration::from_secs(30);
 const PAGE: u32 = 500;
+const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What each report says, by its digest; `None` while nobody knows, and nothing is written.
 type Said = Arc<Mutex<Option<HashMap<Key, String>>>>;
 
-/// A report that is to be written.
-type Item = (Key, Value);
+/// A report that is to be written, and since when.
+type Item = (Key, Value, Instant);
 
 /// Where looks put what the reports shall say; never waits.
 #[derive(Clone, Debug)]
@@ -59,7 +62,7 @@ impl OpenReportSink {
         let key = report::key(job);
         let (body, digest) = form::body(job, content);
         let is_said = lock(said).as_ref().is_some_and(|said| said.get(&key) == Some(&digest));
-        if is_said || sender.try_send((key.clone(), body)).is_err() {
+        if is_said || sender.try_send((key.clone(), body, Instant::now())).is_err() {
             return;
         }
         if let Some(said) = lock(said).as_mut() {
@@ -77,6 +80,8 @@ pub(crate) struct OpenReportWriter {
     client: Client,
     fence: Fence,
     channel: mpsc::Receiver<Item>,
+    /// Whoever has one of these keeps the writer running.
+    sender: mpsc::WeakSender<Item>,
     said: Said,
     scopes: Vec<Scope>,
     jobs: Jobs,
@@ -94,20 +99,24 @@ impl OpenReportWriter {
     ) -> (Self, OpenReportSink) {
         let (sender, channel) = mpsc::channel(QUEUE);
         let said = Said::default();
+        let weak = sender.downgrade();
         let sink = OpenReportSink(Some((sender, said.clone())));
-        (Self { client, fence, channel, said, scopes, jobs, queues }, sink)
+        (Self { client, fence, channel, sender: weak, said, scopes, jobs, queues }, sink)
     }
 
     /// Writes until every sink is gone.
     pub(crate) async fn run(self) {
-        let Self { client, fence, channel, said, scopes, jobs, queues } = self;
+        let Self { client, fence, channel, sender, said, scopes, jobs, queues } = self;
         let looking = look(client.clone(), said.clone(), scopes, jobs, queues);
         let waiting =
             futures::stream::unfold(channel, |mut channel| async { channel.recv().await.map(|item| (item, channel)) });
-        let written = waiting.for_each_concurrent(IN_FLIGHT, |(key, body)| {
-            let (client, fence, said) = (client.clone(), fence.clone(), said.clone());
+        let written = waiting.for_each_concurrent(IN_FLIGHT, |(key, body, asked)| {
+            let (client, fence, sender, said) = (client.clone(), fence.clone(), sender.clone(), said.clone());
             async move {
-                if let Err(why) = write(&client, &fence, &key, &body).await {
+                // Half full, the queue waits for nobody.
+                let is_pressing = || sender.upgrade().is_some_and(|sender| sender.capacity() < QUEUE / 2);
+                let turn = fence.pace().telling(asked, is_pressing).await;
+                if let Err(why) = write(&client, &fence, turn, &key, &body).await {
                     warn!(trouble = %Trouble::OpenReportUnwritten, namespace = key.0, name = key.1, "a report for openreports.io is not written: {why}");
                     if let Some(said) = lock(&said).as_mut() {
                         said.remove(&key);
@@ -133,7 +142,7 @@ async fn look(client: Client, said: Said, scopes: Vec<Scope>, jobs: Jobs, queues
                     info!("reports for openreports.io are written");
                     told = None;
                 }
-                enqueue(jobs.all().map(|job| ObjectRef::from_obj(&*job)), &queues);
+                enqueue(jobs.all().map(|job| job.key().clone()), &queues);
                 tokio::time::sleep(AGAIN).await;
             }
             Err(why) => {
@@ -193,12 +202,12 @@ fn refusal(error: &kube::Error) -> String {
 }
 
 /// One server-side apply. The report is ours, so it is forced.
-async fn write(client: &Client, fence: &Fence, (namespace, _): &Key, body: &Value) -> Result<(), String> {
+async fn write(client: &Client, fence: &Fence, turn: Turn, (namespace, _): &Key, body: &Value) -> Result<(), String> {
     let name = body["metadata"]["name"].as_str().unwrap_or_default();
     let params = PatchParams::apply(FIELD_MANAGER).force();
     let api = api(client.clone(), Some(namespace));
-    let written = fence.guard(api.patch_metadata(name, &params, &Patch::Apply(body))).await;
-    match written.map_err(|error| error.to_string())? {
+    let written = fence.guard(turn.send(WRITE_TIMEOUT, api.patch_metadata(name, &params, &Patch::Apply(body)))).await;
+    match written.map_err(|error| error.to_string())?.map_err(|_| "the API server did not answer".to_owned())? {
         Ok(_) => Ok(()),
         Err(error) => Err(refusal(&error)),
     }

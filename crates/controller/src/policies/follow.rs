@@ -128,11 +128,17 @@ impl Follower {
     /// There are none to be seen: what is known stays, since nobody has said otherwise. Whether anything is known then.
     fn without(&self, why: &str) -> bool {
         let is_absent = why == ABSENT;
+        let none = Policies::new(Vec::new(), self.fallback.clone());
         self.known.send_if_modified(|known| {
-            let is_new = is_absent || (known.is_none() && self.goes_on_unread);
+            let counts = is_absent || (known.is_none() && self.goes_on_unread);
+            // It is found again and again: only the first time is a change, after which every job is looked at.
+            let is_new = counts && known.as_deref() != Some(&none);
             if is_new {
-                *known = Some(Arc::new(Policies::new(Vec::new(), self.fallback.clone())));
-                self.objects.send_replace(Objects::new());
+                *known = Some(Arc::new(none));
+            }
+            if counts {
+                // Objects of which none is in force may have been there.
+                self.objects.send_if_modified(|objects| !std::mem::take(objects).is_empty());
             }
             is_new
         });

@@ -94,15 +94,19 @@ impl Resource for RemediationPolicy {
     }
 }
 
+/// What a problem may have, in bytes.
+const LONGEST_PROBLEM: usize = 1024;
+
 impl RemediationPolicy {
     /// Its name; empty where it has none.
     pub fn name(&self) -> &str {
         self.metadata.name.as_deref().unwrap_or_default()
     }
 
-    /// Why it is no policy, if so.
+    /// Why it is no policy, if so: shortly and on one line, since it goes into its status, answers, Events and reports, and
+    /// quotes what somebody has written.
     pub fn problem(&self) -> Option<String> {
-        self.policy().err()
+        self.policy().err().map(|problem| checklist::cut(problem, LONGEST_PROBLEM))
     }
 
     /// What is in force by it. Of one that is no policy this is: that nothing is written to the jobs that it selects, or to
@@ -137,6 +141,13 @@ mod tests {
     fn policy(spec: Value) -> RemediationPolicy {
         let metadata = ObjectMeta { name: Some("p".into()), ..ObjectMeta::default() };
         RemediationPolicy { metadata, spec, status: None }
+    }
+
+    #[test]
+    fn what_is_wrong_is_told_shortly_and_on_one_line() {
+        let problem = policy(json!({"mode": "Apply\n\u{1b}[2J".repeat(1000)})).problem().unwrap();
+        assert!(problem.len() <= LONGEST_PROBLEM && !problem.contains(char::is_control), "{problem:?}");
+        assert!(problem.starts_with("unknown variant `Apply__[2J"), "{problem}");
     }
 
     #[test]

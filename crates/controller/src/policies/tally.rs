@@ -1,35 +1,42 @@
 //! Where each job stood at its last look, and under which policy.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use flink_api::Standing;
 
 use super::JobCounts;
+use crate::uid::Uid;
 
 /// Of each job, by uid, the name of its policy and where it stands; clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Tally(Arc<Mutex<HashMap<String, (String, Standing)>>>);
+pub(crate) struct Tally(Arc<Mutex<Jobs>>);
+
+#[derive(Debug, Default)]
+struct Jobs {
+    by_uid: HashMap<Uid, (Arc<str>, Standing)>,
+    /// The policies' names, each there once.
+    policies: BTreeSet<Arc<str>>,
+}
 
 impl Tally {
     /// A job was looked at.
     pub(crate) fn stands(&self, uid: &str, policy: &str, standing: Standing) {
         let mut jobs = self.lock();
-        let same = jobs.get(uid).is_some_and(|(name, stood)| name == policy && *stood == standing);
-        if !same {
-            jobs.insert(uid.to_owned(), (policy.to_owned(), standing));
-        }
+        let policy = jobs.policies.get(policy).cloned().unwrap_or_else(|| Arc::from(policy));
+        jobs.policies.insert(policy.clone());
+        jobs.by_uid.insert(uid.into(), (policy, standing));
     }
 
     /// A job is gone.
-    pub(crate) fn forget(&self, uid: &str) {
-        self.lock().remove(uid);
+    pub(crate) fn forget(&self, uid: impl Into<Uid>) {
+        self.lock().by_uid.remove(&uid.into());
     }
 
     /// The jobs under this policy.
     pub(crate) fn of(&self, policy: &str) -> JobCounts {
         let mut counts = JobCounts::default();
-        for (_, standing) in self.lock().values().filter(|(name, _)| name == policy) {
+        for (_, standing) in self.lock().by_uid.values().filter(|(name, _)| **name == *policy) {
             counts.selected += 1;
             match standing {
                 Standing::Compliant => counts.compliant += 1,
@@ -45,7 +52,7 @@ impl Tally {
         counts
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, (String, Standing)>> {
+    fn lock(&self) -> MutexGuard<'_, Jobs> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -155,7 +155,8 @@ async fn send(
             }
         }
     };
-    let write = fence.guard(tokio::time::timeout(WRITE_TIMEOUT, patched)).await?;
+    let turn = fence.pace().job().await;
+    let write = fence.guard(turn.send(WRITE_TIMEOUT, patched)).await?;
     match write {
         Ok(Ok(object)) => Ok(Applied(object)),
         Ok(Err(error)) => Err(classify(error, deployment.kind)),
@@ -169,6 +170,7 @@ fn classify(error: kube::Error, kind: Kind) -> ApplyError {
         409 => conflict(&status, kind),
         404 => ApplyError::Gone,
         403 if is_rbac(&status) => ApplyError::Forbidden { resource: kind.plural(), message: status.message.clone() },
+        code @ 500 if is_lasting(&status) => ApplyError::Rejected { code, message: status.message.clone() },
         429 | 500..=599 => ApplyError::Unavailable(status.message.clone()),
         code => ApplyError::Rejected { code, message: status.message.clone() },
     }
@@ -177,6 +179,14 @@ fn classify(error: kube::Error, kind: Kind) -> ApplyError {
 /// Admission plugins and quotas answer 403 as well; the authorizer's message says who "cannot" do what.
 fn is_rbac(status: &Status) -> bool {
     status.message.contains(" cannot patch resource ")
+}
+
+/// What the server calls an error of its own, and what asking again does not help: somebody has to make room, or to bring an
+/// admission webhook back. Both come before anything is stored.
+fn is_lasting(status: &Status) -> bool {
+    const CAUSES: [&str; 3] =
+        ["failed calling webhook", "etcdserver: request is too large", "trying to send message larger than max"];
+    CAUSES.iter().any(|cause| status.message.contains(cause))
 }
 
 fn conflict(status: &Status, kind: Kind) -> ApplyError {

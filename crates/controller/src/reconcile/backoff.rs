@@ -5,15 +5,17 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use crate::uid::Uid;
+
 const FIRST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_mins(10);
 const SOON: Duration = Duration::from_millis(200);
 
-/// Not-before times by uid. The scheduler of kube-runtime keeps the earlier of two wake-ups, so any event of
-/// the object would cut a longer wait short: `reconcile` asks here first.
+/// Not-before times by uid. Any event of the object asks for a look at once, and would cut a longer wait short: `reconcile`
+/// asks here first.
 #[derive(Debug, Default)]
 pub struct Backoff {
-    waiting: Mutex<HashMap<String, Wait>>,
+    waiting: Mutex<HashMap<Uid, Wait>>,
 }
 
 #[derive(Debug)]
@@ -26,7 +28,7 @@ impl Backoff {
     /// How long the object still has to wait.
     pub fn remaining(&self, uid: &str, now: Instant) -> Option<Duration> {
         let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.get(uid)?.not_before.checked_duration_since(now).filter(|wait| !wait.is_zero())
+        waiting.get(&uid.into())?.not_before.checked_duration_since(now).filter(|wait| !wait.is_zero())
     }
 
     /// Counts a failure and says how long to wait: 5 s doubling to 10 min, and up to a fifth more so that many
@@ -34,7 +36,7 @@ impl Backoff {
     pub fn failed(&self, uid: &str, now: Instant) -> Duration {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         forget_old(&mut waiting, now);
-        let wait = waiting.entry(uid.to_owned()).or_insert(Wait { failures: 0, not_before: now });
+        let wait = waiting.entry(uid.into()).or_insert(Wait { failures: 0, not_before: now });
         let base = FIRST.saturating_mul(1 << wait.failures.min(10)).min(LONGEST);
         wait.failures += 1;
         let delay = base + base.mul_f64(share(uid, wait.failures) / 5.0);
@@ -47,7 +49,7 @@ impl Backoff {
     pub fn soon(&self, uid: &str, now: Instant) -> Duration {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         forget_old(&mut waiting, now);
-        let wait = waiting.entry(uid.to_owned()).or_insert(Wait { failures: 0, not_before: now });
+        let wait = waiting.entry(uid.into()).or_insert(Wait { failures: 0, not_before: now });
         let delay = SOON.saturating_mul(1 << wait.failures.min(6));
         wait.failures += 1;
         wait.not_before = now + delay;
@@ -55,13 +57,13 @@ impl Backoff {
     }
 
     /// Forgets an object that succeeded or is gone.
-    pub fn forget(&self, uid: &str) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    pub fn forget(&self, uid: impl Into<Uid>) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid.into());
     }
 }
 
 /// A look that fails just after its object was deleted would leave its wait behind.
-fn forget_old(waiting: &mut HashMap<String, Wait>, now: Instant) {
+fn forget_old(waiting: &mut HashMap<Uid, Wait>, now: Instant) {
     waiting.retain(|_, wait| now.saturating_duration_since(wait.not_before) < LONGEST * 2);
 }
 

@@ -7,8 +7,9 @@ use flink_api::{FlinkDeployment, Kind};
 
 use tokio::sync::watch;
 
+use crate::cache::CachedJob;
 use crate::error::GatherError;
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, shown};
 use crate::kinds::Kinds;
 use crate::namespaces::{NamespaceMetadata, Namespaces};
 use crate::operator_config::Known;
@@ -35,7 +36,7 @@ pub(crate) struct Gathered {
     pub(crate) layers_unreadable: Option<String>,
     pub(crate) namespace: NamespaceMetadata,
     /// Of a session job, its session cluster, if that is there.
-    pub(crate) session_cluster: Option<Arc<FlinkDeployment>>,
+    pub(crate) session_cluster: Option<FlinkDeployment>,
     /// The session jobs that run on it.
     pub(crate) session_jobs: SessionJobs,
 }
@@ -44,11 +45,20 @@ pub(crate) fn gather(around: &Around, deployment: &FlinkDeployment) -> Result<Ga
     let namespace = deployment.namespace();
     let metadata =
         around.namespaces.metadata(namespace).ok_or_else(|| GatherError::UnknownNamespace(namespace.to_owned()))?;
-    Ok(gather_in(around, deployment, metadata))
+    gather_in(around, deployment, metadata)
+}
+
+/// A job of the cache, whole.
+pub(crate) fn whole(job: &CachedJob) -> Result<FlinkDeployment, GatherError> {
+    job.read().map_err(|error| GatherError::NotKept(shown(job), error))
 }
 
 /// The same where it is known what the namespace says.
-pub(crate) fn gather_in(around: &Around, deployment: &FlinkDeployment, metadata: NamespaceMetadata) -> Gathered {
+pub(crate) fn gather_in(
+    around: &Around,
+    deployment: &FlinkDeployment,
+    metadata: NamespaceMetadata,
+) -> Result<Gathered, GatherError> {
     let namespace = deployment.namespace();
     let (platform, layers_unreadable) = match around.platform.borrow().clone() {
         Some(Ok(platform)) => (platform, None),
@@ -56,8 +66,9 @@ pub(crate) fn gather_in(around: &Around, deployment: &FlinkDeployment, metadata:
         None => (Arc::default(), Some("it has not been read yet".to_owned())),
     };
     let session_cluster = deployment.session_cluster().and_then(|name| around.jobs.deployment(namespace, name));
+    let session_cluster = session_cluster.map(|cluster| whole(&cluster)).transpose()?;
     let session_jobs = session_jobs(around, deployment);
-    Gathered { platform, layers_unreadable, namespace: metadata, session_cluster, session_jobs }
+    Ok(Gathered { platform, layers_unreadable, namespace: metadata, session_cluster, session_jobs })
 }
 
 fn session_jobs(around: &Around, deployment: &FlinkDeployment) -> SessionJobs {

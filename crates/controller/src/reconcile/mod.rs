@@ -24,9 +24,9 @@ use flink_api::{FlinkDeployment, Kind};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::ObjectReference;
 use kube::Client;
-use kube::runtime::controller::Action;
 use tracing::{debug, info, warn};
 
+use crate::cache::CachedJob;
 use crate::error::{Error, Retry};
 use crate::events::{EXPIRES_SOON, EventSink};
 use crate::lease::Fence;
@@ -38,7 +38,7 @@ use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Waiting, Watchdog,
 use crate::troubles::Trouble;
 use apply::{Applied, apply};
 use decide::{Intent, decide};
-use gather::{Around, Gathered, gather};
+use gather::{Around, Gathered, gather, whole};
 use records::Records;
 use verify::{Verification, verify};
 
@@ -106,37 +106,38 @@ pub(crate) enum Outcome {
 ///
 /// # Errors
 /// One variant a stage.
-pub async fn reconcile(deployment: Arc<FlinkDeployment>, context: Arc<Context>) -> Result<Action, Error> {
-    if let Some(wait) = context.backoff.remaining(deployment.uid(), Instant::now()) {
+pub async fn reconcile(job: &CachedJob, context: &Context) -> Result<Duration, Error> {
+    if let Some(wait) = context.backoff.remaining(job.uid(), Instant::now()) {
         context.metrics.reconciled(Outcome::Waiting.into());
-        return Ok(Action::requeue(wait));
+        return Ok(wait);
     }
     let now = Timestamp::now();
+    let deployment = whole(job)?;
     let gathered = gather(&context.around, &deployment)?; // reads caches only
     let started = Instant::now();
-    let look = match look(&context, &deployment, &gathered, now).await {
+    let look = match look(context, &deployment, &gathered, now).await {
         Ok(look) => look,
         Err(SubjectError::NoSessionCluster(_)) if is_new(&deployment, now) => {
             context.metrics.reconciled(Outcome::Waiting.into());
-            return Ok(Action::requeue(WHILE_IN_FLIGHT));
+            return Ok(WHILE_IN_FLIGHT);
         }
         Err(error) => {
             context.slot.leave(deployment.uid());
             let chosen = context.around.policies.choose(&deployment, &gathered.namespace.labels, None);
-            report::invalid(&context, &deployment, &chosen, &error.to_string(), now);
+            report::invalid(context, &deployment, &chosen, &error.to_string(), now);
             context.metrics.reconciled(Outcome::InvalidResource.into());
-            return Ok(Action::requeue(WHILE_HELD));
+            return Ok(WHILE_HELD);
         }
     };
     context.metrics.stage("plan", "ok", started.elapsed());
-    let (look, applied) = carry_out(&context, &deployment, look, now).await?; // the only writer
-    let outcome = report::report(&context, &deployment, &look, applied.as_ref(), now); // queues Events
-    let remembered = report::remember(&context, &deployment, &look, applied.as_ref(), now); // queues the report
+    let (look, applied) = carry_out(context, &deployment, look, now).await?; // the only writer
+    let outcome = report::report(context, &deployment, &look, applied.as_ref(), now); // queues Events
+    let remembered = report::remember(context, &deployment, &look, applied.as_ref(), now); // queues the report
     context.backoff.forget(deployment.uid());
     log(&deployment, &look, outcome);
     context.metrics.reconciled(outcome.into());
     let next = next_look(&look, outcome, deployment.uid(), now);
-    Ok(Action::requeue(if remembered { next } else { next.min(WHILE_REPORTS_WAIT) }))
+    Ok(if remembered { next } else { next.min(WHILE_REPORTS_WAIT) })
 }
 
 /// Whether what it refers to may only just be on its way: manifests bring both in any order.
@@ -184,7 +185,7 @@ async fn look(
     gathered: &Gathered,
     now: Timestamp,
 ) -> Result<Look, SubjectError> {
-    let cluster = gathered.session_cluster.as_deref();
+    let cluster = gathered.session_cluster.as_ref();
     let subject = Subject::of(deployment, cluster, &gathered.platform)?;
     let labels = &gathered.namespace.labels;
     let chosen = context.around.policies.choose(deployment, labels, Some(subject.version));
@@ -348,21 +349,24 @@ fn log(deployment: &FlinkDeployment, look: &Look, outcome: Outcome) {
 }
 
 /// Says when a failed look is repeated, and tells people what failed.
-pub fn error_policy(deployment: &Arc<FlinkDeployment>, error: &Error, context: &Context) -> Action {
+pub fn error_policy(job: &CachedJob, error: &Error, context: &Context) -> Duration {
     let now = Instant::now();
-    let uid = deployment.uid();
+    let uid = job.uid();
     context.metrics.reconciled(error.label());
-    report::failed(context, deployment, error);
-    let action = match error.retry() {
+    // One that cannot be read is what the error is about.
+    if let Ok(deployment) = job.read() {
+        report::failed(context, &deployment, error);
+    }
+    let again = match error.retry() {
         Retry::Soon => context.backoff.soon(uid, now),
         Retry::Backoff => context.backoff.failed(uid, now),
         Retry::OnChange => {
             context.backoff.forget(uid);
-            return Action::requeue(RESYNC);
+            return RESYNC;
         }
     };
-    let (kind, namespace) = (deployment.kind.name(), deployment.namespace());
-    let (name, trouble) = (deployment.name(), Trouble::from(error));
-    warn!(%trouble, kind, namespace, name, %error, retry_in = ?action, "look failed");
-    Action::requeue(action)
+    let (kind, namespace) = (job.kind.name(), job.namespace());
+    let (name, trouble) = (job.name(), Trouble::from(error));
+    warn!(%trouble, kind, namespace, name, %error, retry_in = ?again, "look failed");
+    again
 }

@@ -1,22 +1,30 @@
 //! Our records as they last stood on jobs: whoever replaces a whole object takes the record away with the values.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 
 use checklist::{Holdings, annotations};
 use flink_api::FlinkDeployment;
+use tracing::warn;
+
+use crate::packed::{Dictionary, Packed};
+use crate::troubles::Trouble;
+use crate::uid::Uid;
 
 /// Each job's record as it was last seen. It only spares jobs what would be taken away again: who starts anew has to
 /// learn it again.
 #[derive(Debug, Default)]
 pub(crate) struct Records {
-    by_uid: Mutex<HashMap<String, Seen>>,
+    by_uid: Mutex<HashMap<Uid, Seen>>,
+    dictionary: Dictionary,
 }
 
 #[derive(Debug)]
 struct Seen {
     /// The annotation's text.
-    record: String,
+    record: Packed,
+    digest: u64,
     /// The version of the job on which we wrote it: a cache that still shows that one lags behind.
     written_on: Option<String>,
 }
@@ -26,22 +34,28 @@ impl Records {
     pub(crate) fn holdings(&self, deployment: &FlinkDeployment) -> Holdings {
         let holdings = Holdings::of(deployment);
         let mut by_uid = self.by_uid.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = by_uid.get(deployment.uid());
+        let seen = by_uid.get(&deployment.uid().into());
         let version = &deployment.metadata.resource_version;
         if seen.is_some_and(|seen| seen.written_on.is_some() && seen.written_on == *version) {
             return holdings;
         }
         match (deployment.annotation(annotations::FILLED), seen) {
             (Some(record), _) if holdings.filled.is_some() => {
-                if seen.is_none_or(|seen| seen.record != record || seen.written_on.is_some()) {
-                    let seen = Seen { record: record.to_owned(), written_on: None };
-                    by_uid.insert(deployment.uid().to_owned(), seen);
+                if seen.is_none_or(|seen| seen.digest != digest(record) || seen.written_on.is_some()) {
+                    by_uid.insert(deployment.uid().into(), self.seen(record, None));
                 }
                 holdings
             }
             // Another manager may have taken over the record first; one that came with a copied manifest says something else.
-            (record, Some(seen)) if record.is_none_or(|record| record == seen.record) => {
-                holdings.without_record(deployment, &seen.record)
+            (record, Some(seen)) if record.is_none_or(|record| digest(record) == seen.digest) => {
+                match seen.record.unpack() {
+                    Ok(record) => holdings.without_record(deployment, &String::from_utf8_lossy(&record)),
+                    Err(error) => {
+                        let (namespace, name) = (deployment.namespace(), deployment.name());
+                        warn!(trouble = %Trouble::NotKept, namespace, name, %error, "what was taken away from a job is not known any more");
+                        holdings
+                    }
+                }
             }
             (_, _) => holdings,
         }
@@ -50,14 +64,24 @@ impl Records {
     /// Takes in what our own write made of the job: a record that we took out ourselves was not taken away.
     pub(crate) fn wrote(&self, before: &FlinkDeployment, after: &FlinkDeployment) {
         let Some(record) = after.annotation(annotations::FILLED) else { return self.forget(after.uid()) };
-        let seen = Seen { record: record.to_owned(), written_on: before.metadata.resource_version.clone() };
-        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner).insert(after.uid().to_owned(), seen);
+        let seen = self.seen(record, before.metadata.resource_version.clone());
+        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner).insert(after.uid().into(), seen);
+    }
+
+    fn seen(&self, record: &str, written_on: Option<String>) -> Seen {
+        Seen { record: self.dictionary.pack(record.as_bytes()), digest: digest(record), written_on }
     }
 
     /// Forgets a job that is gone.
-    pub(crate) fn forget(&self, uid: &str) {
-        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    pub(crate) fn forget(&self, uid: impl Into<Uid>) {
+        self.by_uid.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid.into());
     }
+}
+
+fn digest(record: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    record.hash(&mut hasher);
+    hasher.finish()
 }
 
 #[cfg(test)]

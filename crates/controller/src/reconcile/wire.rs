@@ -26,7 +26,7 @@ fn mocked() -> (Client, Server) {
 }
 
 fn open_fence() -> Fence {
-    let fence = Fence::default();
+    let fence = Fence::new(1);
     fence.open_until(Instant::now() + Duration::from_hours(1));
     fence
 }
@@ -197,6 +197,19 @@ async fn an_overloaded_or_broken_server_is_asked_again_later() {
     }
 }
 
+#[tokio::test]
+async fn a_webhook_that_is_away_and_an_object_without_room_are_told_of() {
+    let messages = [
+        "Internal error occurred: failed calling webhook \"validation.flink.apache.org\": connection refused",
+        "etcdserver: request is too large",
+    ];
+    for message in messages {
+        let error = error(500, status(500, "InternalError", message, &json!([]))).await;
+        assert!(matches!(error, ApplyError::Rejected { code: 500, .. }) && !error.is_uncertain(), "{error:?}");
+        assert_eq!((error.to_string(), error.retry()), (format!("refused with status 500: {message}"), Retry::Backoff));
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_silent_server_does_not_hold_a_look_for_ever() {
     let (client, _handle) = mocked();
@@ -209,7 +222,7 @@ async fn a_silent_server_does_not_hold_a_look_for_ever() {
 #[tokio::test]
 async fn without_leadership_no_request_is_sent() {
     let (client, handle) = mocked();
-    let error = apply(&client, &Fence::default(), &job(), &change()).await.unwrap_err();
+    let error = apply(&client, &Fence::new(1), &job(), &change()).await.unwrap_err();
     assert!(matches!(error, ApplyError::NotLeader(_)));
     drop(client);
     assert!(pin!(handle).next_request().await.is_none());
@@ -218,7 +231,7 @@ async fn without_leadership_no_request_is_sent() {
 #[tokio::test(start_paused = true)]
 async fn a_leader_that_hears_nothing_stops_at_its_deadline_and_before_anybody_else_may_lead() {
     let (client, mut handle) = mocked();
-    let fence = Fence::default();
+    let fence = Fence::new(1);
     let config = LeaseConfig {
         namespace: "ns".into(),
         name: "lease".into(),

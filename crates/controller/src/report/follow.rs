@@ -8,17 +8,18 @@ use flink_api::{OWN_GROUP, REPORT_PLURAL, RemediationReport};
 use futures::{StreamExt, pin_mut};
 use kube::api::{ApiResource, DynamicObject};
 use kube::core::Status;
-use kube::runtime::reflector::ObjectRef;
-use kube::runtime::watcher::{Config, Event, watcher};
+use kube::runtime::watcher::{Event, watcher};
 use kube::{Api, Client};
 use tracing::warn;
 
 use super::known::{Key, Reports, Scope};
 use super::name;
+use crate::cache::JobKey;
 use crate::jobs::Jobs;
-use crate::trouble::{Unlisted, answer, may_not_list, patient, probe, with_causes};
+use crate::looks::Queue;
+use crate::trouble::{Unlisted, answer, may_not_list, paged, patient, probe, with_causes};
 use crate::troubles::Trouble;
-use crate::watch::{Queue, enqueue};
+use crate::watch::enqueue;
 
 /// How often it is looked whether reports can be written by now.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -53,7 +54,7 @@ struct Follower {
 impl Follower {
     /// Follows until the server says that there is no such kind or no right to it, and returns that.
     async fn watch(&self) -> String {
-        let events = patient(watcher(self.api.clone(), Config::default()));
+        let events = patient(watcher(self.api.clone(), paged()));
         pin_mut!(events);
         let mut listed = HashSet::new();
         while let Some(event) = events.next().await {
@@ -99,13 +100,13 @@ impl Follower {
     }
 
     fn look_at(&self, (namespace, name): &Key) {
-        enqueue(name::jobs(name).map(|name| ObjectRef::new(name).within(namespace)), &self.queues);
+        enqueue(name::jobs(name).map(|name| JobKey::new(namespace, name)), &self.queues);
     }
 
     fn look_at_all(&self) {
         let in_scope = |namespace: &str| self.scope.as_deref().is_none_or(|scope| scope == namespace);
         let jobs = self.jobs.all().filter(|job| in_scope(job.namespace()));
-        enqueue(jobs.map(|job| ObjectRef::from_obj(&*job)), &self.queues);
+        enqueue(jobs.map(|job| job.key().clone()), &self.queues);
     }
 }
 

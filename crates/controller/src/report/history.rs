@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use checklist::{Filled, Holdings, Restart, RestartOutcome, Situation};
 use flink_api::{Cost, HistoryEntry, OutcomeReport, ReportContent};
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use super::content::shown;
 use crate::reconcile::verify::Standing;
@@ -15,7 +16,7 @@ const CHANGES: usize = 10;
 const VALUES: usize = 30;
 
 /// What of a report is needed to write the next one.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Remembered {
     /// Its history, the newest first.
     pub(crate) history: Vec<HistoryEntry>,
@@ -24,7 +25,7 @@ pub(crate) struct Remembered {
 }
 
 /// A value's change and its time.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Written {
     pub(crate) change: String,
     pub(crate) at: Option<Timestamp>,

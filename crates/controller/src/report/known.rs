@@ -14,7 +14,9 @@ use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::history::Remembered;
+use crate::packed::{Dictionary, NotKept, Packed};
 use crate::troubles::Trouble;
+use crate::uid::Uid;
 
 /// Namespace and name of a job, and so of its report.
 pub(crate) type Key = (String, String);
@@ -38,17 +40,42 @@ pub(crate) enum State {
 }
 
 /// What decides whether a report is news.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 struct Known {
-    /// Uid of the job that owns it.
-    owner: String,
+    /// The job that owns it.
+    owner: Uid,
     /// Digest of all but the hold.
     digest: u64,
-    hold: Option<HoldReport>,
-    remembered: Remembered,
+    hold: Option<KnownHold>,
+    /// What it says of the past; `None` where that is nothing.
+    remembered: Option<Result<Packed, NotKept>>,
+}
+
+/// A hold, as far as it decides what is news.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct KnownHold {
+    digest: u64,
+    /// Whether jobs take turns, and then whether it is the budget that they wait for.
+    turn: Option<IsBudget>,
+    next_retry: Option<Timestamp>,
+}
+
+type IsBudget = bool;
+
+impl KnownHold {
+    fn of(hold: &HoldReport) -> Self {
+        let HoldReport { reason, message, next_retry } = hold;
+        let mut hasher = DefaultHasher::new();
+        (reason, message).hash(&mut hasher);
+        let is_budget = *reason == HoldReason::HourlyBudget(Timestamp::MIN).label();
+        let is_in_flight = *reason == HoldReason::InFlight(String::new()).label();
+        let turn = (is_budget || is_in_flight).then_some(is_budget);
+        Self { digest: hasher.finish(), turn, next_retry: *next_retry }
+    }
 }
 
 impl Known {
+    /// Without what it says of the past, which takes longest and is asked for only where it is kept.
     fn of(owner: &str, content: &ReportContent) -> Self {
         let mut hasher = DefaultHasher::new();
         let rest = ReportContent { hold: None, message: String::new(), ..content.clone() };
@@ -57,11 +84,24 @@ impl Known {
         if content.hold.is_none() {
             content.message.hash(&mut hasher);
         }
-        Self {
-            owner: owner.to_owned(),
-            digest: hasher.finish(),
-            hold: content.hold.clone(),
-            remembered: Remembered::of(content),
+        let hold = content.hold.as_ref().map(KnownHold::of);
+        Self { owner: owner.into(), digest: hasher.finish(), hold, remembered: None }
+    }
+
+    fn with_past(self, content: &ReportContent, packed: &Dictionary) -> Self {
+        let past = Some(Remembered::of(content)).filter(|past| *past != Remembered::default());
+        Self { remembered: past.map(|past| packed.pack_json(&past)), ..self }
+    }
+
+    fn says(&self, other: &Self) -> bool {
+        (self.owner, self.digest, &self.hold) == (other.owner, other.digest, &other.hold)
+    }
+
+    fn remembered(&self) -> Result<Remembered, NotKept> {
+        match &self.remembered {
+            None => Ok(Remembered::default()),
+            Some(Ok(past)) => past.unpack_json(),
+            Some(Err(error)) => Err(error.clone()),
         }
     }
 }
@@ -81,13 +121,14 @@ struct Seen {
 pub(crate) struct Reports {
     states: Arc<watch::Sender<BTreeMap<Scope, State>>>,
     seen: Arc<Mutex<Seen>>,
+    past: Dictionary,
 }
 
 impl Reports {
     /// Of these namespaces; nothing is known yet.
     pub(crate) fn new(scopes: impl Iterator<Item = Scope>) -> Self {
         let states = scopes.map(|scope| (scope, State::Unknown)).collect();
-        Self { states: Arc::new(watch::Sender::new(states)), seen: Arc::default() }
+        Self { states: Arc::new(watch::Sender::new(states)), seen: Arc::default(), past: Dictionary::default() }
     }
 
     /// Waits until it is known everywhere whether reports can be written.
@@ -133,9 +174,9 @@ impl Reports {
     pub(crate) fn saw(&self, key: Key, report: &RemediationReport) {
         let owners = report.metadata.owner_references.iter().flatten();
         let owner = owners.map(|owner| owner.uid.as_str()).next().unwrap_or_default();
-        let known = Known::of(owner, &report.content);
+        let known = Known::of(owner, &report.content).with_past(&report.content, &self.past);
         let mut seen = self.lock();
-        if seen.wanted.get(&key).is_some_and(|(wanted, _)| *wanted == known) {
+        if seen.wanted.get(&key).is_some_and(|(wanted, _)| wanted.says(&known)) {
             seen.wanted.remove(&key);
         }
         seen.known.insert(key, known);
@@ -160,9 +201,12 @@ impl Reports {
     }
 
     /// What the last report of this job says of the past. One of an earlier job by the same name says nothing.
-    pub(crate) fn remembered(&self, key: &Key, uid: &str, now: Instant) -> Option<Remembered> {
+    ///
+    /// # Errors
+    /// There is one, and what it says of the past was not kept.
+    pub(crate) fn remembered(&self, key: &Key, uid: &str, now: Instant) -> Result<Option<Remembered>, NotKept> {
         let seen = self.lock();
-        latest(&seen, key, now).filter(|known| known.owner == uid).map(|known| known.remembered.clone())
+        latest(&seen, key, now).filter(|known| known.owner == uid.into()).map(Known::remembered).transpose()
     }
 
     /// Whether this content differs from what the job's report says; it then counts as written until the watch, the
@@ -183,7 +227,7 @@ impl Reports {
                 || is_new_hold(last.hold.as_ref(), next.hold.as_ref(), now)
         });
         if is_news {
-            seen.wanted.insert(key.clone(), (next, instant + UNSEEN));
+            seen.wanted.insert(key.clone(), (next.with_past(content, &self.past), instant + UNSEEN));
         }
         is_news
     }
@@ -205,17 +249,16 @@ fn latest<'a>(seen: &'a Seen, key: &Key, now: Instant) -> Option<&'a Known> {
 
 /// Whether a hold is worth a write. While many jobs wait for their turn, each turn changes what all of them wait for:
 /// that alone is told once an hour.
-fn is_new_hold(last: Option<&HoldReport>, next: Option<&HoldReport>, now: Timestamp) -> bool {
+fn is_new_hold(last: Option<&KnownHold>, next: Option<&KnownHold>, now: Timestamp) -> bool {
     let (Some(last), Some(next)) = (last, next) else { return last.is_some() != next.is_some() };
-    let budget = HoldReason::HourlyBudget(Timestamp::MIN).label();
-    let in_flight = HoldReason::InFlight(String::new()).label();
-    let is_turn = last.reason == budget && (next.reason == budget || next.reason == in_flight);
+    let is_turn = last.turn == Some(true) && next.turn.is_some();
     let is_fresh = last.next_retry.is_some_and(|retry| now.duration_since(retry) < TURN);
     last != next && !(is_turn && is_fresh)
 }
 
 #[cfg(test)]
 mod tests {
+    use flink_api::{Cost, HistoryEntry};
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
 
     use super::*;
@@ -268,15 +311,37 @@ mod tests {
     fn another_jobs_report_by_the_same_name_is_news_and_says_nothing() {
         let (reports, told, instant) = (reports(), content("Apply", None), Instant::now());
         reports.saw(key(), &shown("u", &told));
-        assert!(reports.remembered(&key(), "u", instant).is_some());
-        assert!(reports.remembered(&key(), "v", instant).is_none());
+        assert!(reports.remembered(&key(), "u", instant).unwrap().is_some());
+        assert!(reports.remembered(&key(), "v", instant).unwrap().is_none());
         assert!(!reports.is_news(&key(), "u", &told, now(), instant));
         assert!(reports.is_news(&key(), "v", &told, now(), instant));
     }
 
     #[test]
+    fn the_past_comes_back_as_it_was_or_is_an_error() {
+        let entry = HistoryEntry {
+            change: "c".to_owned(),
+            at: Some(now()),
+            filled: vec!["a=b".to_owned()],
+            withdrawn: vec!["c=d".to_owned()],
+            cost: Cost::Restart,
+            reason: Some("RestartLoop".to_owned()),
+            ..HistoryEntry::default()
+        };
+        let told = ReportContent { history: vec![entry], ..content("Apply", None) };
+        let (reports, instant) = (reports(), Instant::now());
+        reports.saw(key(), &shown("u", &told));
+        assert_eq!(reports.remembered(&key(), "u", instant), Ok(Some(Remembered::of(&told))));
+        for broken in [Ok(Packed::broken()), Err(NotKept::because("why"))] {
+            reports.lock().known.get_mut(&key()).unwrap().remembered = Some(broken);
+            assert!(reports.remembered(&key(), "u", instant).is_err());
+        }
+    }
+
+    #[test]
     fn whose_turn_it_is_is_told_once_an_hour() {
-        let is_new = |last, next| is_new_hold(content("", last).hold.as_ref(), content("", next).hold.as_ref(), now());
+        let known = |hold| content("", hold).hold.as_ref().map(KnownHold::of);
+        let is_new = |last, next| is_new_hold(known(last).as_ref(), known(next).as_ref(), now());
         let budget = |minutes| Some(("HourlyBudget", minutes));
         let in_flight = Some(("InFlight", 0));
         assert!(!is_new(budget(5), budget(15)) && !is_new(budget(5), in_flight) && !is_new(budget(-59), in_flight));

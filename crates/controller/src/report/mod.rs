@@ -19,12 +19,15 @@ use flink_api::{FlinkDeployment, GROUP, Standing, VERSION};
 use jiff::Timestamp;
 use k8s_openapi::api::core::v1::ObjectReference;
 use tokio::time::Instant;
+use tracing::warn;
 
 use crate::error::Error;
 use crate::events::{About, Notice, Reason, fitted, notice, notices};
+use crate::packed::NotKept;
 use crate::reconcile::apply::{Applied, ApplyError};
 use crate::reconcile::{Context, Look, Outcome};
 use crate::rollout;
+use crate::troubles::Trouble;
 
 /// Says everything that is to be said after a look.
 pub(crate) fn report(
@@ -144,16 +147,29 @@ fn tell(
         dry_run: context.dry_run,
         refused,
         restart: look.verification.standing,
-        before: before.as_ref(),
+        before: before.as_ref().ok().and_then(Option::as_ref),
         chosen: &look.chosen,
     });
     context.tally.stands(deployment.uid(), &look.chosen.policy.name, told.standing);
     // Whoever wants silence is not told of it anew.
-    let is_silent = mode == Mode::Off && before.is_none();
+    let is_silent = mode == Mode::Off && matches!(before, Ok(None));
     if mode != Mode::Off {
         context.open_reports.tell(deployment, &told);
     }
-    is_silent || !is_reported(context, deployment, look.policy()) || context.reports.tell(deployment, told, now)
+    if is_silent || !is_reported(context, deployment, look.policy()) {
+        return true;
+    }
+    match before {
+        Ok(_) => context.reports.tell(deployment, &told, now),
+        Err(error) => left_as_it_is(deployment, &error),
+    }
+}
+
+/// A report whose past is not known any more is not written over. True: to try again would not help.
+fn left_as_it_is(deployment: &FlinkDeployment, error: &NotKept) -> bool {
+    let (namespace, name) = (deployment.namespace(), deployment.name());
+    warn!(trouble = %Trouble::NotKept, namespace, name, %error, "the job's report is left as it is");
+    true
 }
 
 fn is_reported(context: &Context, deployment: &FlinkDeployment, policy: &Policy) -> bool {
@@ -162,7 +178,7 @@ fn is_reported(context: &Context, deployment: &FlinkDeployment, policy: &Policy)
         && context.reports.reports().are_on(deployment.namespace())
 }
 
-fn last_report(context: &Context, deployment: &FlinkDeployment) -> Option<history::Remembered> {
+fn last_report(context: &Context, deployment: &FlinkDeployment) -> Result<Option<history::Remembered>, NotKept> {
     let key = name::key(deployment);
     context.reports.reports().remembered(&key, deployment.uid(), Instant::now())
 }
@@ -176,8 +192,10 @@ pub(crate) fn invalid(context: &Context, deployment: &FlinkDeployment, chosen: &
         return;
     }
     if is_reported(context, deployment, policy) {
-        let told = content::invalid(why, last_report(context, deployment).as_ref());
-        context.reports.tell(deployment, told, now);
+        match last_report(context, deployment) {
+            Ok(before) => context.reports.tell(deployment, &content::invalid(why, before.as_ref()), now),
+            Err(error) => left_as_it_is(deployment, &error),
+        };
     }
     let note = format!("Not judged: {why}.");
     say(context, deployment, notice(Reason::InvalidResource, note));

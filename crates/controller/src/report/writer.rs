@@ -23,12 +23,15 @@ use super::known::{Key, Reports};
 use super::name;
 use crate::lease::Fence;
 use crate::metrics::Metrics;
+use crate::packed::{Dictionary, NotKept, Packed};
 use crate::trouble::with_causes;
 use crate::troubles::Trouble;
 
-/// Jobs whose report waits to be written.
-const QUEUE: usize = 1024;
-const IN_FLIGHT: usize = 4;
+/// Jobs whose report waits to be written: those of a large fleet, looked at for the first time, all at once.
+const QUEUE: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
+/// Reports that are written or rest at a time; the others take no more than their content.
+const BUSY: usize = 512;
+const IN_FLIGHT: usize = 8;
 const ATTEMPTS: u32 = 5;
 const WRITE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Between two writes of one report: a job whose state flaps is told of, but makes no storm.
@@ -37,9 +40,12 @@ const REST: Duration = Duration::from_secs(1);
 /// What is to be written about one job.
 #[derive(Clone, Debug)]
 struct Item {
-    owner: ObjectMeta,
+    uid: Option<String>,
+    name: Option<String>,
     kind: Kind,
-    content: ReportContent,
+    asked: Instant,
+    /// Its content as JSON.
+    content: Result<Packed, NotKept>,
 }
 
 #[derive(Debug, Default)]
@@ -48,6 +54,7 @@ struct Queued {
     waiting: HashMap<Key, Item>,
     /// Jobs that are in the channel, being written or resting.
     busy: HashSet<Key>,
+    contents: Dictionary,
 }
 
 type Shared = Arc<Mutex<Queued>>;
@@ -72,19 +79,20 @@ impl ReportSink {
     }
 
     /// Queues a report if it says anything new. False if there was no room: try again soon.
-    pub(crate) fn tell(&self, job: &FlinkDeployment, content: ReportContent, now: Timestamp) -> bool {
+    pub(crate) fn tell(&self, job: &FlinkDeployment, content: &ReportContent, now: Timestamp) -> bool {
         let key = name::key(job);
-        if !self.reports.is_news(&key, job.uid(), &content, now, Instant::now()) {
+        if !self.reports.is_news(&key, job.uid(), content, now, Instant::now()) {
             return true;
         }
-        let owner = ObjectMeta {
-            name: job.metadata.name.clone(),
-            namespace: job.metadata.namespace.clone(),
-            uid: job.metadata.uid.clone(),
-            ..ObjectMeta::default()
-        };
-        let item = Item { owner, kind: job.kind, content };
         let mut queued = lock(&self.queued);
+        let metadata = &job.metadata;
+        let item = Item {
+            uid: metadata.uid.clone(),
+            name: metadata.name.clone(),
+            kind: job.kind,
+            asked: Instant::now(),
+            content: queued.contents.pack_json(content),
+        };
         let has_room = queued.waiting.len() < QUEUE || queued.waiting.contains_key(&key);
         // Whoever is busy with this job takes the newest when it is done.
         if has_room && (queued.busy.contains(&key) || self.channel.try_send(key.clone()).is_ok()) {
@@ -137,7 +145,7 @@ impl ReportWriter {
         let jobs = futures::stream::unfold((channel, closing), |(mut channel, closing)| async {
             channel.recv().await.map(|key| (key, (channel, closing)))
         });
-        jobs.for_each_concurrent(None, |key| write.clone().keep(key, closed.clone())).await;
+        jobs.for_each_concurrent(BUSY, |key| write.clone().keep(key, closed.clone())).await;
     }
 }
 
@@ -209,9 +217,12 @@ impl Writing {
         let Ok(_permit) = self.permits.acquire().await else { return Err(Failed::Passing("ending".to_owned())) };
         let resource = ApiResource::erase::<RemediationReport>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &key.0, &resource);
-        let body = Patch::Apply(body(&key.1, item));
+        let body = body(key, item)
+            .map_err(|error| Failed::ForGood("NotKept", format!("{error}; it was not kept as it was")))?;
+        let body = Patch::Apply(body);
         let params = PatchParams::apply(FIELD_MANAGER).force();
-        let written = self.fence.guard(tokio::time::timeout(WRITE_TIMEOUT, api.patch_metadata(&key.1, &params, &body)));
+        let turn = self.fence.pace().telling(item.asked, || lock(&self.queued).waiting.len() > QUEUE / 2).await;
+        let written = self.fence.guard(turn.send(WRITE_TIMEOUT, api.patch_metadata(&key.1, &params, &body)));
         match written.await.map_err(|error| Failed::Passing(error.to_string()))? {
             Ok(Ok(_)) => Ok(()),
             Ok(Err(kube::Error::Api(status))) => Err(match status.code {
@@ -238,28 +249,26 @@ fn rejected(message: &str) -> String {
 }
 
 /// The report as it is applied.
-fn body(name: &str, item: &Item) -> Value {
-    let Item { owner, kind, content } = item;
+fn body((namespace, name): &Key, item: &Item) -> Result<Value, NotKept> {
+    let Item { uid, name: job, kind, asked: _, content } = item;
     let job = OwnerReference {
         api_version: format!("{GROUP}/{VERSION}"),
         kind: kind.name().to_owned(),
-        name: owner.name.clone().unwrap_or_default(),
-        uid: owner.uid.clone().unwrap_or_default(),
+        name: job.clone().unwrap_or_default(),
+        uid: uid.clone().unwrap_or_default(),
         ..OwnerReference::default()
     };
-    let report = RemediationReport {
-        metadata: ObjectMeta {
-            name: Some(name.to_owned()),
-            namespace: owner.namespace.clone(),
-            owner_references: Some(vec![job]),
-            ..ObjectMeta::default()
-        },
-        content: content.clone(),
+    let metadata = ObjectMeta {
+        name: Some(name.clone()),
+        namespace: Some(namespace.clone()),
+        owner_references: Some(vec![job]),
+        ..ObjectMeta::default()
     };
-    let mut body = serde_json::to_value(report).unwrap_or_default();
+    let mut body: Value = content.as_ref().map_err(NotKept::clone)?.unpack_json()?;
+    body["metadata"] = json!(metadata);
     body["apiVersion"] = json!(format!("{OWN_GROUP}/{OWN_VERSION}"));
     body["kind"] = json!(REPORT_KIND);
-    body
+    Ok(body)
 }
 
 #[cfg(test)]
@@ -276,7 +285,7 @@ mod tests {
 
     fn writer() -> (ReportWriter, ReportSink, Server) {
         let (service, handle) = mock::pair::<Request<Body>, Response<Body>>();
-        let fence = Fence::default();
+        let fence = Fence::new(16);
         fence.open_until(Instant::now() + Duration::from_hours(1));
         let reports = Reports::new(std::iter::once(None));
         let (writer, sink) = ReportWriter::new(Client::new(service, "default"), fence, reports, Metrics::default());
@@ -319,7 +328,7 @@ mod tests {
     async fn the_newest_of_a_job_is_applied_once_and_belongs_to_the_job() {
         let (writer, sink, server) = writer();
         for message in ["old", "newer", "newest"] {
-            assert!(sink.tell(&job("orders"), content(message), now()));
+            assert!(sink.tell(&job("orders"), &content(message), now()));
         }
         drop(sink);
         let (seen, ()) = tokio::join!(answer_all(server, 200), writer.run());
@@ -338,7 +347,7 @@ mod tests {
         let (writer, sink, server) = writer();
         let flaps = async move {
             for flap in 0..1000 {
-                sink.tell(&job("orders"), content(&flap.to_string()), now());
+                sink.tell(&job("orders"), &content(&flap.to_string()), now());
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
@@ -351,7 +360,7 @@ mod tests {
     async fn a_refused_report_is_not_tried_again_by_itself_and_news_at_the_next_look() {
         let (writer, sink, server) = writer();
         let told = content("x");
-        assert!(sink.tell(&job("orders"), told.clone(), now()));
+        assert!(sink.tell(&job("orders"), &told, now()));
         let reports = sink.reports().clone();
         drop(sink);
         let (seen, ()) = tokio::join!(answer_all(server, 403), writer.run());
@@ -362,7 +371,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_server_that_is_away_is_asked_a_few_times() {
         let (writer, sink, server) = writer();
-        assert!(sink.tell(&job("orders"), content("x"), now()));
+        assert!(sink.tell(&job("orders"), &content("x"), now()));
         drop(sink);
         let (seen, ()) = tokio::join!(answer_all(server, 503), writer.run());
         assert_eq!(seen.len(), usize::try_from(ATTEMPTS).unwrap());
@@ -372,10 +381,10 @@ mod tests {
     async fn a_full_queue_says_so_and_forgets_nothing_that_it_has() {
         let (writer, sink, server) = writer();
         for index in 0..QUEUE {
-            assert!(sink.tell(&job(&format!("job-{index}")), content("x"), now()), "{index}");
+            assert!(sink.tell(&job(&format!("job-{index}")), &content("x"), now()), "{index}");
         }
-        assert!(!sink.tell(&job("one-more"), content("x"), now()));
-        assert!(sink.tell(&job("job-0"), content("y"), now()), "a job that waits is not one more");
+        assert!(!sink.tell(&job("one-more"), &content("x"), now()));
+        assert!(sink.tell(&job("job-0"), &content("y"), now()), "a job that waits is not one more");
         drop(sink);
         let (seen, ()) = tokio::join!(answer_all(server, 200), writer.run());
         assert_eq!(seen.len(), QUEUE);

@@ -3,7 +3,6 @@
 use jiff::{SignedDuration, Timestamp};
 
 use crate::jobs::{Jobs, shown};
-use flink_api::Parsed;
 
 /// FKO looks at every job about once a minute (`kubernetes.operator.reconcile.interval`).
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
@@ -14,15 +13,9 @@ pub(super) fn silent_operator(jobs: &Jobs, now: Timestamp) -> Option<String> {
     let mut waiting: Option<(Timestamp, String)> = None;
     let mut last_written: Option<Timestamp> = None;
     for job in jobs.all() {
-        last_written = last_written.max(job.status_written());
-        // One without a status FKO may not watch at all.
-        let is_waiting = match &job.status {
-            Some(Parsed::Ok(status)) => status.has_acted_on(job.metadata.generation) == Some(false),
-            None | Some(Parsed::Malformed(_)) => false,
-        };
-        let Some(since) = job.changed().filter(|since| is_waiting && now.duration_since(*since) > PATIENCE) else {
-            continue;
-        };
+        last_written = last_written.max(job.signs.status_written);
+        let waits_since = job.signs.waits_since;
+        let Some(since) = waits_since.filter(|since| now.duration_since(*since) > PATIENCE) else { continue };
         // The one that waits for the shortest time tells the most.
         if waiting.as_ref().is_none_or(|(shortest, _)| *shortest < since) {
             waiting = Some((since, shown(&job)));
@@ -33,11 +26,11 @@ pub(super) fn silent_operator(jobs: &Jobs, now: Timestamp) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use kube::runtime::reflector::store;
     use kube::runtime::watcher::Event;
     use serde_json::json;
 
     use super::*;
+    use crate::cache::{Packer, store};
 
     const NOW: &str = "2026-01-02T03:10:00Z";
 
@@ -55,7 +48,7 @@ mod tests {
             let metadata = json!({"name": index.to_string(), "namespace": "n", "uid": index.to_string(), "generation": 2,
                                   "managedFields": entries});
             let job = json!({"metadata": metadata, "spec": {"job": {}}, "status": status});
-            writer.apply_watcher_event(&Event::Apply(serde_json::from_value(job).unwrap()));
+            writer.apply(&Event::Apply(Packer::default().pack(serde_json::from_value(job).unwrap())));
         }
         silent_operator(&Jobs::new(vec![reader]), NOW.parse().unwrap()).is_some()
     }

@@ -4,20 +4,21 @@ mod checkpoints;
 mod liveness;
 mod queue;
 mod savepoint;
+mod signs;
 mod watchdog;
 
 pub(crate) use checkpoints::CheckpointError;
 pub use checkpoints::{CheckpointWatch, Checkpoints};
 pub use queue::Waiting;
 pub use savepoint::before_restart;
+pub(crate) use signs::Signs;
 pub use watchdog::{Watchdog, Watching};
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use checklist::policy::Breaker;
-use checklist::{Filled, HoldReason, Policy, Situation};
-use flink_api::{FieldOwners, FlinkDeployment};
+use checklist::{HoldReason, Policy};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
@@ -148,15 +149,14 @@ fn count(jobs: &Jobs, written: &mut HashMap<String, Written>, uid: &str, now: Ti
     let mut unseen = HashSet::new();
     for job in jobs.all() {
         counted.present.insert(job.uid().to_owned());
-        if written.get(job.uid()).is_some_and(|written| job.metadata.generation < Some(written.generation)) {
+        if written.get(job.uid()).is_some_and(|written| job.generation() < Some(written.generation)) {
             unseen.insert(job.uid().to_owned());
         }
-        let Some(record) = record(&job) else { continue };
-        let Some(restart) = &record.restart else { continue };
-        if is_under_way(&job, &record) {
+        if job.signs.is_under_way {
             counted.busy.insert(job.uid().to_owned(), shown(&job));
         }
-        counted.recent.extend(restart.at.and_then(|at| at.checked_add(HOUR).ok()).filter(|free_at| now < *free_at));
+        let free_at = job.signs.restarted.and_then(|at| at.checked_add(HOUR).ok());
+        counted.recent.extend(free_at.filter(|free_at| now < *free_at));
     }
     // A job that the cache does not hold any more is gone; one that it shows as we left it speaks for itself.
     let instant = Instant::now();
@@ -166,23 +166,6 @@ fn count(jobs: &Jobs, written: &mut HashMap<String, Written>, uid: &str, now: Ti
         counted.recent.extend(now.checked_add(HOUR));
     }
     counted
-}
-
-/// Whether a restart that we caused is not over on this job.
-pub fn is_in_flight(job: &FlinkDeployment) -> bool {
-    record(job).is_some_and(|record| is_under_way(job, &record))
-}
-
-/// A restart that is known to have failed is over: the breaker counts it from then on.
-fn is_under_way(job: &FlinkDeployment, record: &Filled) -> bool {
-    let restart = record.restart.as_ref().filter(|restart| !record.has_failed(restart));
-    restart.is_some_and(|restart| Situation::of(job).is_in_flight(restart.generation))
-}
-
-/// Our record on this job.
-fn record(job: &FlinkDeployment) -> Option<Filled> {
-    job.annotation(checklist::annotations::FILLED)?;
-    Filled::of(job, &FieldOwners::of(job))
 }
 
 /// That no job restarts any more, and why.
@@ -197,23 +180,22 @@ pub struct Halted {
 /// Whether so many jobs have not come back from their restart that none restarts any more. Derived from the jobs: a
 /// person who takes the annotation `quarantined` off a job takes it out of the count.
 pub fn halted(jobs: &Jobs, breaker: &Breaker, now: Timestamp) -> Option<Halted> {
-    let failed: BTreeMap<String, Timestamp> = jobs
-        .all()
-        .filter(|job| job.annotation(checklist::annotations::QUARANTINED).is_some())
-        .filter_map(|job| Some((shown(&job), record(&job)?.quarantine?.at)))
-        .collect();
+    let failed: BTreeMap<String, Timestamp> =
+        jobs.all().filter_map(|job| Some((shown(&job), job.signs.quarantined?))).collect();
     let until = breaker.halted_until(failed.values().copied(), now)?;
     Some(Halted { until, jobs: failed.into_keys().collect() })
 }
 
 #[cfg(test)]
 mod tests {
-    use kube::runtime::reflector::store;
-    use kube::runtime::reflector::store::Writer;
+    use std::sync::Arc;
+
+    use flink_api::FlinkDeployment;
     use kube::runtime::watcher::Event;
     use serde_json::json;
 
     use super::*;
+    use crate::cache::{CachedJob, Packer, Writer, store};
 
     fn job(uid: &str, restart: Option<i64>, lifecycle: &str) -> FlinkDeployment {
         let restart = restart.map(|generation| json!({"change": "c", "generation": generation}));
@@ -232,6 +214,10 @@ mod tests {
         .unwrap()
     }
 
+    fn applied(job: FlinkDeployment) -> Event<Arc<CachedJob>> {
+        Event::Apply(Packer::default().pack(job))
+    }
+
     fn rollout(document: &serde_json::Value) -> Policy {
         serde_json::from_value(json!({"rollout": document})).unwrap()
     }
@@ -248,7 +234,7 @@ mod tests {
         Waiting { uid, since: now() }
     }
 
-    fn cache() -> (Jobs, Writer<FlinkDeployment>) {
+    fn cache() -> (Jobs, Writer) {
         let (reader, writer) = store();
         (Jobs::new(vec![reader]), writer)
     }
@@ -257,12 +243,12 @@ mod tests {
     async fn one_restart_at_a_time_until_that_job_is_stable() {
         let (jobs, mut cache) = cache();
         let slot = RestartSlot::default();
-        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
+        cache.apply(&applied(job("a", Some(2), "UPGRADING")));
         assert_eq!(
             slot.take(&jobs, ask("b"), &one(), now()).await.unwrap_err(),
             HoldReason::InFlight("n/a".to_owned())
         );
-        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
+        cache.apply(&applied(job("a", Some(2), "STABLE")));
         assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_ok());
     }
 
@@ -270,15 +256,15 @@ mod tests {
     async fn no_more_restarts_than_the_policy_allows() {
         let (jobs, mut cache) = cache();
         let (slot, two) = (RestartSlot::default(), rollout(&json!({"maxConcurrent": 2})));
-        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
+        cache.apply(&applied(job("a", Some(2), "UPGRADING")));
         assert!(slot.take(&jobs, ask("a"), &two, now()).await.is_err(), "its own restart is not over");
         slot.leave("a");
         slot.take(&jobs, ask("b"), &two, now()).await.unwrap().written("b", 2);
         let mut unseen = job("b", None, "STABLE");
         unseen.metadata.generation = Some(1);
-        cache.apply_watcher_event(&Event::Apply(unseen));
+        cache.apply(&applied(unseen));
         assert!(slot.take(&jobs, ask("c"), &two, now()).await.is_err());
-        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
+        cache.apply(&applied(job("a", Some(2), "STABLE")));
         assert!(slot.take(&jobs, ask("c"), &two, now()).await.is_ok());
     }
 
@@ -290,12 +276,12 @@ mod tests {
             let mut job = job(uid, Some(2), "STABLE");
             let record = job.metadata.annotations.as_mut().unwrap().get_mut("flink-remedy.dev/filled").unwrap();
             *record = record.replace("\"generation\":2", &format!("\"generation\":2,\"at\":\"2026-01-02T{at}:05Z\""));
-            Event::Apply(job)
+            applied(job)
         };
-        cache.apply_watcher_event(&restarted("a", "02:04"));
-        cache.apply_watcher_event(&restarted("b", "02:30"));
+        cache.apply(&restarted("a", "02:04"));
+        cache.apply(&restarted("b", "02:30"));
         assert!(slot.take(&jobs, ask("x"), &two, now()).await.is_ok(), "the first is an hour old");
-        cache.apply_watcher_event(&restarted("c", "02:50"));
+        cache.apply(&restarted("c", "02:50"));
         let free_at = "2026-01-02T03:30:05Z".parse().unwrap();
         assert_eq!(slot.take(&jobs, ask("x"), &two, now()).await.unwrap_err(), HoldReason::HourlyBudget(free_at));
         assert!(slot.take(&jobs, ask("x"), &two, free_at).await.is_ok());
@@ -307,10 +293,10 @@ mod tests {
         let slot = RestartSlot::default();
         let mut before = job("a", None, "STABLE");
         before.metadata.generation = Some(1);
-        cache.apply_watcher_event(&Event::Apply(before));
+        cache.apply(&applied(before));
         slot.take(&jobs, ask("b"), &one(), now()).await.unwrap().written("a", 2);
         assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_err());
-        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
+        cache.apply(&applied(job("a", Some(2), "STABLE")));
         assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_ok());
     }
 
@@ -320,7 +306,7 @@ mod tests {
         let slot = RestartSlot::default();
         let mut before = job("a", None, "STABLE");
         before.metadata.generation = Some(1);
-        cache.apply_watcher_event(&Event::Apply(before));
+        cache.apply(&applied(before));
         slot.take(&jobs, ask("b"), &one(), now()).await.unwrap().uncertain("a", 2);
         assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_err());
         assert!(slot.take(&jobs, ask("a"), &one(), now()).await.is_ok());
@@ -332,16 +318,16 @@ mod tests {
     async fn who_has_waited_longest_goes_first_and_holds_nobody_up_who_has_room_beside() {
         let (jobs, mut cache) = cache();
         let slot = RestartSlot::default();
-        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "UPGRADING")));
+        cache.apply(&applied(job("a", Some(2), "UPGRADING")));
         for uid in ["old", "young", "last"] {
-            cache.apply_watcher_event(&Event::Apply(job(uid, None, "STABLE")));
+            cache.apply(&applied(job(uid, None, "STABLE")));
         }
         let since = |uid, minutes| Waiting { uid, since: now() - SignedDuration::from_mins(minutes) };
         let (old, young, last) = (since("old", 9), since("young", 5), since("last", 1));
         for waiting in [young, old, last] {
             assert!(slot.take(&jobs, waiting, &one(), now()).await.is_err());
         }
-        cache.apply_watcher_event(&Event::Apply(job("a", Some(2), "STABLE")));
+        cache.apply(&applied(job("a", Some(2), "STABLE")));
         assert!(slot.take(&jobs, last, &one(), now()).await.is_err());
         assert!(slot.take(&jobs, young, &one(), now()).await.is_err());
         let two = rollout(&json!({"maxConcurrent": 2}));
@@ -356,9 +342,9 @@ mod tests {
         let (jobs, mut cache) = cache();
         let slot = RestartSlot::default();
         let restarting = job("a", Some(2), "UPGRADING");
-        cache.apply_watcher_event(&Event::Apply(restarting.clone()));
+        cache.apply(&applied(restarting.clone()));
         assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_err());
-        cache.apply_watcher_event(&Event::Delete(restarting));
+        cache.apply(&Event::Delete(Packer::default().pack(restarting)));
         assert!(slot.take(&jobs, ask("b"), &one(), now()).await.is_ok());
     }
 }

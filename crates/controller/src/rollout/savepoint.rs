@@ -54,7 +54,8 @@ pub async fn before_restart(
     }
     let snapshot: DynamicObject = serde_json::from_value(wanted(job, plan, now)).map_err(|error| failed(&error))?;
     let params = PostParams { field_manager: Some(FIELD_MANAGER.to_owned()), ..PostParams::default() };
-    let created = fence.guard(tokio::time::timeout(TIMEOUT, api.create(&params, &snapshot))).await;
+    let turn = fence.pace().job().await;
+    let created = fence.guard(turn.send(TIMEOUT, api.create(&params, &snapshot))).await;
     match created.map_err(|error| failed(&error))?.map_err(|error| failed(&error))? {
         Ok(_) => Err(HoldReason::SavepointFirst),
         // By another look, or by one whose answer was lost.

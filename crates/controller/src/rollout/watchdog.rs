@@ -7,6 +7,8 @@ use std::time::Duration;
 use checklist::{Evidence, Watched};
 use tokio::time::Instant;
 
+use crate::uid::Uid;
+
 /// So many failures after one restart are a loop.
 const LOOP: u32 = 3;
 
@@ -24,7 +26,7 @@ pub enum Watching {
 /// What was seen of restarts that are watched. It only delays: who starts anew sees it again, and waits again.
 #[derive(Debug, Default)]
 pub struct Watchdog {
-    seen: Mutex<HashMap<String, Seen>>,
+    seen: Mutex<HashMap<Uid, Seen>>,
 }
 
 /// What was seen of one restart.
@@ -43,7 +45,7 @@ impl Watchdog {
         let now = Instant::now();
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         let fresh = || Seen { generation, trouble: None, failures: 0, was_restarting: false };
-        let of_job = seen.entry(uid.to_owned()).or_insert_with(fresh);
+        let of_job = seen.entry(uid.into()).or_insert_with(fresh);
         if of_job.generation != generation {
             *of_job = fresh();
         }
@@ -71,8 +73,8 @@ impl Watchdog {
     }
 
     /// Forgets a job that is gone, or not watched any more.
-    pub fn forget(&self, uid: &str) {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(uid);
+    pub fn forget(&self, uid: impl Into<Uid>) {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).remove(&uid.into());
     }
 }
 

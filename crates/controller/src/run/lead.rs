@@ -3,26 +3,27 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::core::PartialObjectMeta;
-use kube::runtime::reflector::{ObjectRef, Store};
-use kube::runtime::{Config as Concurrency, applier};
+use kube::runtime::reflector::Store;
 use tokio::sync::watch;
-use tracing::{error, info};
+use tracing::{Instrument, error, info, info_span};
 
 use super::{Parts, RunError, first_end};
+use crate::cache::JobKey;
 use crate::events::Emitter;
 use crate::jobs::Jobs;
 use crate::kinds::Kinds;
 use crate::lease::Elector;
+use crate::looks::Queue;
 use crate::open_reports::OpenReportWriter;
 use crate::operator_config::Known;
 use crate::policies::{KnownPolicies, StatusWriter};
 use crate::reconcile::{Context, error_policy, reconcile};
 use crate::report::{ReportWriter, Reports};
 use crate::troubles::Trouble;
-use crate::watch::{Queue, enqueue};
+use crate::watch::enqueue;
 use crate::watched::Cache;
 
 /// Longest time that looks in progress and queued Events get when the process is asked to end.
@@ -45,7 +46,7 @@ impl Caches {
         // Those of every kind that there is: what a cluster must have comes first.
         for cache in &self.jobs {
             if cache.is_awaited {
-                let _ = cache.store.wait_until_ready().await;
+                cache.store.is_filled().await;
             }
         }
         let _ = self.namespaces.wait_until_ready().await;
@@ -154,24 +155,24 @@ async fn loop_over(
     concurrency: u16,
     mut stop: watch::Receiver<bool>,
 ) -> Result<(), RunError> {
-    let queued = tokio::select! {
-        queued = cache.open() => queued,
+    tokio::select! {
+        () = cache.open() => {}
         _ = stop.wait_for(|stop| *stop) => return Ok(()),
-    };
-    let queue = futures::stream::unfold(queued, |mut queued| async { queued.recv().await.map(|job| (job, queued)) });
-    let queue = queue.take_until(async move {
+    }
+    let stopped = async move {
         let _ = stop.wait_for(|stop| *stop).await;
-    });
-    let looks = applier(
-        |job, context| reconcile(job, context).boxed(),
-        |job, error, context| error_policy(&job, error, &context),
-        context,
-        cache.store,
-        queue.map(Ok::<_, std::convert::Infallible>),
-        Concurrency::default().concurrency(concurrency),
-    );
-    // Failed looks are logged and repeated by `error_policy`; a queued job that has gone is none of ours.
-    looks.for_each(|_| std::future::ready(())).await;
+    };
+    let look = |key: JobKey| {
+        // A queued job that has gone is none of ours.
+        let (job, context) = (cache.store.get(&key), context.clone());
+        async move {
+            let job = job?;
+            let next = reconcile(&job, &context).instrument(info_span!("look", job = %key)).await;
+            // Failed looks are logged and repeated by `error_policy`.
+            Some(next.unwrap_or_else(|error| error_policy(&job, &error, &context)))
+        }
+    };
+    cache.queue.look(concurrency, stopped, look).await;
     Ok(())
 }
 
@@ -179,6 +180,6 @@ async fn loop_over(
 async fn look_again_on_change<T>(mut seen: watch::Receiver<T>, jobs: Jobs, queues: Vec<Queue>) {
     seen.mark_unchanged();
     while seen.changed().await.is_ok() {
-        enqueue(jobs.all().map(|job| ObjectRef::from_obj(&*job)), &queues);
+        enqueue(jobs.all().map(|job| job.key().clone()), &queues);
     }
 }

@@ -79,6 +79,9 @@ troubles! {
                 manifests/rbac/role-operator-config.yaml with it. What the message says of a file is a mistake in that file.";
             /// A job's namespace is not in the cache yet, and its annotations might opt the job out.
             NamespaceUnknown = "namespace-unknown", "Nothing: it is looked at again within seconds.";
+            /// What was kept of a job, or of its report, between two looks does not come back as it was. The job is left
+            /// alone, and its report as it stands.
+            NotKept = "not-kept", "It is a mistake of flink-remedy, or of the machine's memory: report it with the log line. A                 restart of the pod reads everything anew.";
         }
         "Policies": {
             /// Nobody answers whether there are policies, so that none is taken for granted.
@@ -122,6 +125,11 @@ troubles! {
             /// sees it.
             ApiServerSilent = "api-server-silent", "Nothing, if it ends. If it lasts, look at the API server's load, its \
                 priority and fairness settings, and lower `--concurrency`.";
+            /// The API server rejects requests (429), is overloaded or is away, so that less is written at a time, and nothing
+            /// for a moment. Changes of jobs come first; Events and reports wait behind them.
+            ServerOverloaded = "server-overloaded", "Nothing, if it ends. If it lasts (metric `flink_remedy_write_limit` stays \
+                below `--concurrency`), look at the API server's load and at its priority and fairness settings for \
+                flink-remedy's ServiceAccount.";
             /// This process does not lead any more, so that it did not send what it had decided.
             NotLeading = "not-leading", "Nothing: the replica that leads decides it again.";
         }

@@ -23,6 +23,7 @@ impl From<&Error> for Trouble {
     fn from(error: &Error) -> Self {
         match error {
             Error::Gather(GatherError::UnknownNamespace(_)) => Self::NamespaceUnknown,
+            Error::Gather(GatherError::NotKept(..)) => Self::NotKept,
             Error::Apply(error) => error.into(),
         }
     }

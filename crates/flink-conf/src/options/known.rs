@@ -1,4 +1,6 @@
 use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::LazyLock;
 
 use super::generated::{OLDER_SPELLINGS, OPTIONS, TEMPLATES};
 use super::{Era, FlinkOption, ValueType};
@@ -49,22 +51,46 @@ pub fn known(key: &str, version: FlinkVersion) -> Option<OptionInfo> {
 /// The option that has `key` as a spelling of its own; where several do, the one that it is the newest key of, or the
 /// first.
 pub(super) fn of_catalogue(key: &str) -> Option<&'static FlinkOption> {
-    let newest = OPTIONS.binary_search_by(|option| option.newest_key().cmp(key)).ok();
-    let older = || OLDER_SPELLINGS.binary_search_by(|(spelling, _)| (*spelling).cmp(key)).ok();
-    let place = newest.or_else(|| older().and_then(|at| OLDER_SPELLINGS.get(at)).map(|(_, place)| usize::from(*place)));
-    OPTIONS.get(place?)
+    INDEX.by_spelling.get(key)?.first().copied()
 }
+
+/// The catalogue by its keys: every look at a job asks for each of its keys several times.
+struct Index {
+    /// The options that have a key as their own spelling; the one that it is the newest key of comes first.
+    by_spelling: HashMap<&'static str, Vec<&'static FlinkOption>>,
+    /// Options whose keys have holes, by what stands before the first; of several the most literal first.
+    templates: BTreeMap<&'static str, Vec<Template>>,
+    /// Length of the longest key, in bytes: of a key with thousands of dots no longer beginning is any option's.
+    longest: usize,
+}
+
+struct Template {
+    /// The parts from the first hole on.
+    rest: Vec<&'static str>,
+    option: &'static FlinkOption,
+}
+
+static INDEX: LazyLock<Index> = LazyLock::new(|| {
+    let mut by_spelling: HashMap<_, Vec<_>> = HashMap::new();
+    let newest = OPTIONS.iter().map(|option| (option.newest_key(), option));
+    let older = OLDER_SPELLINGS.iter().filter_map(|(key, place)| Some((*key, OPTIONS.get(usize::from(*place))?)));
+    newest.chain(older).for_each(|(key, option)| by_spelling.entry(key).or_default().push(option));
+    let mut templates: BTreeMap<_, Vec<_>> = BTreeMap::new();
+    for option in TEMPLATES.iter().filter_map(|place| OPTIONS.get(usize::from(*place))) {
+        let (head, rest) = option.newest_key().split_at(option.newest_key().find('<').unwrap_or_default());
+        templates.entry(head).or_default().push(Template { rest: rest.split('.').collect(), option });
+    }
+    for of_head in templates.values_mut() {
+        of_head.sort_by_key(|template| Reverse(template.rest.iter().filter(|part| !is_hole(part)).count()));
+    }
+    let longest = by_spelling.keys().map(|key| key.len()).max().unwrap_or_default();
+    Index { by_spelling, templates, longest }
+});
 
 /// The option that has `key` as its own spelling: where several do, one that this version reads.
 fn exact(key: &str, version: FlinkVersion) -> Option<OptionInfo> {
-    let newest = OPTIONS.binary_search_by(|option| option.newest_key().cmp(key)).ok();
-    let from = OLDER_SPELLINGS.partition_point(|(spelling, _)| *spelling < key);
-    let older = OLDER_SPELLINGS[from..].iter().take_while(|(spelling, _)| *spelling == key);
-    newest
-        .into_iter()
-        .chain(older.map(|(_, place)| usize::from(*place)))
-        .filter_map(|place| info(OPTIONS.get(place)?, key, version))
-        .min_by_key(|info| info.role as u8)
+    let options = INDEX.by_spelling.get(key)?.iter();
+    options.filter_map(|option| info(option, key, version)).min_by_key(|info| info.role as u8)
 }
 
 fn info(option: &'static FlinkOption, spelling: &str, version: FlinkVersion) -> Option<OptionInfo> {
@@ -84,34 +110,33 @@ fn info(option: &'static FlinkOption, spelling: &str, version: FlinkVersion) -> 
 
 /// `metrics.reporter.prom.interval` is `metrics.reporter.<name>.interval`; the most literal template wins.
 fn templated(key: &str, version: FlinkVersion) -> Option<OptionInfo> {
-    TEMPLATES
-        .iter()
-        .filter_map(|place| OPTIONS.get(usize::from(*place)))
-        .filter(|option| fits(option.newest_key(), key))
-        .min_by_key(|option| Reverse(option.newest_key().split('.').filter(|part| !is_hole(part)).count()))
-        .and_then(|option| info(option, option.newest_key(), version))
+    let fitting = |(head, templates): (&&str, &'static Vec<Template>)| {
+        let rest = key.strip_prefix(head)?;
+        templates.iter().find(|template| template.fits(rest))
+    };
+    let Template { option, .. } = INDEX.templates.iter().find_map(fitting)?;
+    info(option, option.newest_key(), version)
+}
+
+impl Template {
+    /// A hole takes one part of the key; at the end of a template, all the rest.
+    fn fits(&self, rest: &str) -> bool {
+        let mut parts = rest.split('.');
+        let ends_in_hole = self.rest.last().is_some_and(|part| is_hole(part));
+        let is_taken = |part: &str, expected: &str| part == expected || is_hole(expected) && !part.is_empty();
+        self.rest.iter().all(|expected| parts.next().is_some_and(|part| is_taken(part, expected)))
+            && (ends_in_hole || parts.next().is_none())
+    }
 }
 
 fn is_hole(part: &str) -> bool {
     part.starts_with('<')
 }
 
-/// A hole takes one part of the key; at the end of a template, all the rest.
-fn fits(template: &str, key: &str) -> bool {
-    let mut parts = key.split('.');
-    let mut ends_in_hole = false;
-    for expected in template.split('.') {
-        ends_in_hole = is_hole(expected);
-        if !parts.next().is_some_and(|part| part == expected || (ends_in_hole && !part.is_empty())) {
-            return false;
-        }
-    }
-    ends_in_hole || parts.next().is_none()
-}
-
 /// `kubernetes.jobmanager.labels.team` is an entry of the map `kubernetes.jobmanager.labels`
 /// (`ConfigurationUtils.canBePrefixMap`).
 fn map_entry(key: &str, version: FlinkVersion) -> Option<OptionInfo> {
-    let prefixes = key.match_indices('.').map(|(dot, _)| &key[..dot]);
+    let short = &key[..key.floor_char_boundary(INDEX.longest + 1)];
+    let prefixes = short.match_indices('.').map(|(dot, _)| &key[..dot]);
     prefixes.rev().filter_map(|prefix| exact(prefix, version)).find(|info| info.era.value_type == ValueType::Map)
 }

@@ -14,6 +14,8 @@ pub use generated::OPTIONS;
 pub use known::{OptionInfo, Role, known};
 
 use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use crate::{EffectiveConf, FlinkVersion, Key, Setting};
 
@@ -145,12 +147,17 @@ impl FlinkOption {
     /// Every spelling of any version, without repetition.
     pub fn spellings(&self) -> Vec<&'static str> {
         let mut all = Vec::new();
-        for key in self.eras.iter().flat_map(Era::spellings) {
+        for key in self.every_spelling() {
             if !all.contains(&key) {
                 all.push(key);
             }
         }
         all
+    }
+
+    /// The same, era by era.
+    fn every_spelling(&self) -> impl Iterator<Item = &'static str> + use<> {
+        self.eras.iter().flat_map(Era::spellings)
     }
 
     /// Whether `key` is one of this option's spellings.
@@ -164,8 +171,7 @@ impl FlinkOption {
         if let Some((key, setting)) = read {
             return Lookup::Set { key, setting };
         }
-        self.spellings()
-            .into_iter()
+        self.every_spelling()
             .find_map(|key| Some(Lookup::Ignored { key, setting: conf.get(key)? }))
             .unwrap_or(Lookup::Unset)
     }
@@ -173,7 +179,22 @@ impl FlinkOption {
 
 /// The option of which `key` is a spelling in some version; those that have a name here come first.
 pub fn spelled(key: &str) -> Option<&'static FlinkOption> {
-    ALL.iter().copied().find(|option| option.is_spelled(key)).or_else(|| known::of_catalogue(key))
+    NAMED.get(key).copied().or_else(|| known::of_catalogue(key))
+}
+
+/// The options that have a name here, by every spelling.
+static NAMED: LazyLock<HashMap<&'static str, &'static FlinkOption>> = LazyLock::new(|| {
+    let spelled = |option: &'static FlinkOption| option.every_spelling().map(move |key| (key, option));
+    // Of two, the first counts.
+    ALL.iter().rev().copied().flat_map(spelled).collect()
+});
+
+/// Whether `conf` sets the option that `key` spells, under any key by which some Flink, or FKO, reads it.
+pub fn is_set(conf: &EffectiveConf, key: &str) -> bool {
+    match spelled(key) {
+        Some(option) => option.every_spelling().any(|spelling| conf.get(spelling).is_some()),
+        None => every_spelling(key).iter().any(|spelling| conf.get(spelling).is_some()),
+    }
 }
 
 /// Prefix of the autoscaler's options, and the one that FKO still reads them under.

@@ -10,6 +10,7 @@ pub use duration::parse_duration_ms;
 pub use memory::parse_memory_bytes;
 
 use crate::FlinkVersion;
+use crate::is_steering;
 use crate::options::ValueType;
 
 /// A value that Flink would refuse.
@@ -42,7 +43,7 @@ const QUOTED: usize = 60;
 
 /// A value as an error quotes it: on one line, of bounded length.
 fn quoted(text: &str) -> String {
-    let readable = |c: char| if c.is_whitespace() && c != ' ' || c.is_control() { '_' } else { c };
+    let readable = |c: char| if c.is_whitespace() && c != ' ' || is_steering(c) { '_' } else { c };
     let cut = if text.chars().nth(QUOTED).is_some() { "…" } else { "" };
     text.chars().take(QUOTED).map(readable).chain(cut.chars()).collect()
 }

@@ -159,7 +159,7 @@ fn shown(source: &str, before: &str) -> String {
         Some((key, _)) if key.trim_start_matches(['-', ' ']).bytes().all(is_of_key) => format!("{key}: {MASK}"),
         _ => MASK.to_owned(),
     };
-    visible.chars().take(MAX_WIDTH).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    visible.chars().take(MAX_WIDTH).map(|c| if flink_conf::is_steering(c) { ' ' } else { c }).collect()
 }
 
 fn is_of_key(byte: u8) -> bool {

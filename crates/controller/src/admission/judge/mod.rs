@@ -116,7 +116,7 @@ pub(crate) fn judge(
     now: Timestamp,
 ) -> Ruling {
     let deployment = &arriving.deployment;
-    let cluster = gathered.session_cluster.as_deref();
+    let cluster = gathered.session_cluster.as_ref();
     let Ok(subject) = Subject::of(deployment, cluster, &gathered.platform) else {
         return Ruling::as_sent(Outcome::Unreadable);
     };
