@@ -10,7 +10,7 @@ E2E_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 # The harness computes the same folders from the same files, so that a plain `cargo test` finds them.
 export FLINK_REMEDY_CACHE
 
-e2e-prepare: controlplane gitops monitoring crds fko flink-dist flink-jars cluster browser image faketime ## build and fetch what the tests against real programs need (once)
+e2e-prepare: controlplane gitops monitoring crds fko flink-dist flink-jars cluster browser image ## build and fetch what the tests against real programs need (once)
 
 controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl into the cache
 	@$(E2E_DIR)/controlplane/build.sh "$(FLINK_REMEDY_CACHE)"
