@@ -1,7 +1,9 @@
+use std::cell::OnceCell;
+
 use flink_conf::plain;
 
 use crate::rule::Check;
-use crate::{Judgement, Kind, Policy, Rule, Scope, Subject};
+use crate::{Judgement, Kind, OwnOption, Policy, Rule, Scope, Subject};
 
 /// A rule's judgement of one subject.
 #[derive(Clone, Debug)]
@@ -14,17 +16,19 @@ pub struct Finding {
 
 /// Lets every rule judge the subject, in the order given. A rule about keys says nothing where no key offends.
 pub fn evaluate(rules: &[&'static Rule], subject: &Subject, policy: &Policy) -> Vec<Finding> {
+    let own = OnceCell::new();
+    let own = || own.get_or_init(|| OwnOption::all_of(subject)).as_slice();
     let judge = |&rule: &&'static Rule| {
-        judge(rule, subject, policy).into_iter().map(move |judgement| Finding { rule, judgement })
+        judge(rule, subject, own, policy).into_iter().map(move |judgement| Finding { rule, judgement })
     };
     rules.iter().flat_map(judge).collect()
 }
 
-fn judge(rule: &Rule, subject: &Subject, policy: &Policy) -> Vec<Judgement> {
+fn judge<'a>(rule: &Rule, subject: &Subject, own: impl Fn() -> &'a [OwnOption<'a>], policy: &Policy) -> Vec<Judgement> {
     let mut judgements = match (rule.check, elsewhere(rule, subject)) {
         (Check::Item(_), Some(where_to)) => return vec![Judgement::not_applicable(where_to)],
         (Check::Item(check), None) => vec![check(subject, policy)],
-        (Check::Keys(check), _) => check(subject, policy),
+        (Check::Keys(check), _) => check(subject, own(), policy),
     };
     for judgement in &mut judgements {
         judgement.fills.retain(|fill| !subject.has(&fill.target));

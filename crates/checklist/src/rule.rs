@@ -1,6 +1,6 @@
 use flink_conf::{FlinkOption, FlinkVersion, Key};
 
-use crate::{Disruption, Policy, Subject, Target};
+use crate::{Disruption, OwnOption, Policy, Subject, Target};
 
 /// What a rule says of a subject.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, strum::IntoStaticStr)]
@@ -101,8 +101,9 @@ pub enum Scope {
 pub enum Check {
     /// It says one thing of every subject.
     Item(fn(&Subject, &Policy) -> Judgement),
-    /// It says one thing of each key that is worth a word, and nothing where all are as they should be.
-    Keys(fn(&Subject, &Policy) -> Vec<Judgement>),
+    /// It says one thing of each key that is worth a word, and nothing where all are as they should be. It is given what the
+    /// resource sets.
+    Keys(fn(&Subject, &[OwnOption<'_>], &Policy) -> Vec<Judgement>),
 }
 
 /// A place that a rule may write. What a rule does not declare it never writes.

@@ -32,15 +32,15 @@ struct Read {
 struct Digest(Option<i64>, u64);
 
 impl FlinkDeployment {
-    /// The object as text that [`Self::from_kept`] reads: a fraction of what the API server sends of it, whatever its kind.
+    /// The object as [`Self::from_kept`] reads it, whatever its kind: `MessagePack`, a fraction of what the API server sends of it.
     ///
     /// # Errors
     /// None that can be told; the types write themselves.
-    pub fn to_kept(&self) -> serde_json::Result<Vec<u8>> {
+    pub fn to_kept(&self) -> Result<Vec<u8>, rmp_serde::encode::Error> {
         let status = self.status.as_ref().map(Parsed::as_result);
         let reconciliation = status.and_then(Result::ok).map(|status| &status.reconciliation_status);
         let digest = |spec: &ReconciledSpec| Digest(spec.generation, spec.digest);
-        serde_json::to_vec(&Written {
+        rmp_serde::to_vec_named(&Written {
             kind: self.kind,
             metadata: &self.metadata,
             spec: self.spec.as_result(),
@@ -55,8 +55,8 @@ impl FlinkDeployment {
     ///
     /// # Errors
     /// It has not.
-    pub fn from_kept(text: &[u8]) -> serde_json::Result<Self> {
-        let read: Read = serde_json::from_slice(text)?;
+    pub fn from_kept(kept: &[u8]) -> Result<Self, rmp_serde::decode::Error> {
+        let read: Read = rmp_serde::from_slice(kept)?;
         let mut spec = Parsed::from(read.spec);
         if let Parsed::Ok(spec) = &mut spec {
             spec.session_cluster = read.session_cluster;

@@ -108,9 +108,9 @@ pub struct VolumeMount {
 
 /// A volume of a pod.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "BTreeMap<String, Value>")]
 pub struct Volume {
     /// Its name.
-    #[serde(default)]
     pub name: String,
     /// Its one source, such as `emptyDir` or `persistentVolumeClaim`.
     #[serde(flatten)]
@@ -129,6 +129,19 @@ pub struct Ingress {
     pub annotations: Option<BTreeMap<String, String>>,
     /// TLS hosts and secrets.
     pub tls: Option<Vec<Value>>,
+}
+
+/// By hand, since a flattened map is read several times over, and a fleet has thousands of them.
+impl TryFrom<BTreeMap<String, Value>> for Volume {
+    type Error = &'static str;
+
+    fn try_from(mut source: BTreeMap<String, Value>) -> Result<Self, Self::Error> {
+        match source.remove("name") {
+            None => Ok(Self { name: String::new(), source }),
+            Some(Value::String(name)) => Ok(Self { name, source }),
+            Some(_) => Err("the name of a volume is no text"),
+        }
+    }
 }
 
 /// A list whose null means empty, as the API server takes it.

@@ -37,19 +37,20 @@ const MAX_KEY_BYTES: usize = 6 << 20;
 /// A scalar or a list in place of the map, or keys that grow out of all proportion. An absent document (`null`) is
 /// empty.
 pub fn flatten(document: &Value) -> Result<BTreeMap<Key, String>, FlattenError> {
-    let mut flat = BTreeMap::new();
+    let mut flat = Vec::new();
     match document {
         Value::Null => {}
         Value::Object(_) => {
             let mut left = MAX_KEY_BYTES;
-            collect(document, "", &mut left, &mut |key, value| drop(flat.insert(key, value)))?;
+            collect(document, "", &mut left, &mut |key, value| flat.push((key, value)))?;
         }
         Value::Bool(_) | Value::Number(_) | Value::String(_) => {
             return Err(FlattenError::NotAMap { found: "a single value" });
         }
         Value::Array(_) => return Err(FlattenError::NotAMap { found: "a list" }),
     }
-    Ok(flat)
+    // Of equal keys the last counts.
+    Ok(flat.into_iter().collect())
 }
 
 /// The keys that a document spells twice, flat and nested (`a.b: 1` beside `a: {b: 2}`), at whatever depth; of a
@@ -57,7 +58,8 @@ pub fn flatten(document: &Value) -> Result<BTreeMap<Key, String>, FlattenError> 
 pub fn spelled_twice(document: &Value) -> BTreeSet<Key> {
     let mut seen = BTreeSet::new();
     let mut twice = BTreeSet::new();
-    if document.is_object() {
+    // Where nothing is nested nothing can be there twice.
+    if document.as_object().is_some_and(|fields| fields.values().any(Value::is_object)) {
         // An error only ends the search.
         let _ = collect(document, "", &mut { MAX_KEY_BYTES }, &mut |key, _| {
             if !seen.insert(key.clone()) {

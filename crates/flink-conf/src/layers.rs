@@ -1,3 +1,4 @@
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Bound;
@@ -165,12 +166,13 @@ impl EffectiveConf {
 
     /// A resource's settings upon the layers below it.
     pub fn new(platform: BTreeMap<Key, Setting>, resource: BTreeMap<Key, String>) -> Self {
-        let mut conf = Self { settings: platform, hidden: BTreeMap::new() };
-        for (key, value) in resource {
-            if let Some(below) = conf.settings.remove(&key) {
-                conf.hidden.insert(key.clone(), below);
+        let own = resource.into_iter().map(|(key, value)| (key, Setting { value, origin: Origin::Resource }));
+        let mut conf = Self { settings: own.collect(), hidden: BTreeMap::new() };
+        for (key, setting) in platform {
+            match conf.settings.entry(key) {
+                Entry::Vacant(place) => drop(place.insert(setting)),
+                Entry::Occupied(place) => drop(conf.hidden.insert(place.key().clone(), setting)),
             }
-            conf.set(key, value);
         }
         conf
     }

@@ -1,9 +1,8 @@
-use flink_conf::options::{Role, known};
+use flink_conf::options::Role;
 use flink_conf::{Key, Setting, masked};
 
-use super::settings_of_resource;
 use crate::storage::shown;
-use crate::{Check, Judgement, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Judgement, OwnOption, Policy, Scope, Subject, declare_rule};
 
 declare_rule! {
     /// # One option is set in two spellings
@@ -37,17 +36,17 @@ declare_rule! {
     }
 }
 
-fn check(subject: &Subject, _: &Policy) -> Vec<Judgement> {
+fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement> {
     let twice = subject.spelled_twice.iter().map(|key| {
         let why = format!("{} is there both flat and nested, and only one of them takes effect", shown(key.as_str()));
         Judgement::advice_about(key.clone(), why)
     });
-    let beaten = settings_of_resource(subject).filter_map(|(key, value)| {
-        let option = known(key.as_str(), subject.version).filter(|option| option.role == Role::Alias)?;
+    let beaten = own.iter().filter_map(|OwnOption { key, value, known }| {
+        let option = known.filter(|option| option.role == Role::Alias)?;
         let (winner, setting) = option.winner(&subject.conf)?;
-        let is_beaten = winner != key.as_str() && setting.value != value;
-        (is_beaten && !subject.spelled_twice.contains(key))
-            .then(|| Judgement::advice_about(key.clone(), message(key, value, winner, setting)))
+        let is_beaten = winner != key.as_str() && setting.value != *value;
+        (is_beaten && !subject.spelled_twice.contains(*key))
+            .then(|| Judgement::advice_about(Key::clone(key), message(key, value, winner, setting)))
     });
     twice.chain(beaten).collect()
 }

@@ -1,5 +1,4 @@
-use super::settings_of_resource;
-use crate::{Check, Judgement, Kind, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Judgement, Kind, OwnOption, Policy, Scope, Subject, declare_rule};
 
 declare_rule! {
     /// # A key that only the Flink operator may set
@@ -33,12 +32,12 @@ declare_rule! {
 
 const FORBIDDEN: &[&str] = &["high-availability.cluster-id", "kubernetes.cluster-id", "kubernetes.namespace"];
 
-fn check(subject: &Subject, _: &Policy) -> Vec<Judgement> {
+fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement> {
     if subject.kind == Kind::SessionJob {
         return Vec::new();
     }
-    let forbidden = settings_of_resource(subject).filter(|(key, _)| FORBIDDEN.contains(&key.as_str()));
-    let judge = |(key, _)| {
+    let forbidden = own.iter().filter(|option| FORBIDDEN.contains(&option.key.as_str()));
+    let judge = |OwnOption { key, .. }: &OwnOption<'_>| {
         let why = format!("{key} is the Flink operator's to set, and it refuses a resource that does; take it away");
         Judgement::advice_about(Clone::clone(key), why)
     };

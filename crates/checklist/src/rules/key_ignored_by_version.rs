@@ -1,9 +1,8 @@
-use flink_conf::options::{OptionInfo, Role, known};
+use flink_conf::options::{OptionInfo, Role};
 use flink_conf::{FlinkVersion, Key};
 
-use super::settings_of_resource;
 use crate::storage::shown;
-use crate::{Check, Judgement, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Judgement, OwnOption, Policy, Scope, Subject, declare_rule};
 
 declare_rule! {
     /// # A key is not read by the job's Flink
@@ -41,7 +40,7 @@ declare_rule! {
 /// What the Flink inside the Flink operator reads too, in whatever version that is, and what reporters read.
 const READ_BY_OTHERS: &[&str] = &["kubernetes.", "metrics.reporter."];
 
-fn check(subject: &Subject, _: &Policy) -> Vec<Judgement> {
+fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement> {
     let version = subject.version;
     let never_arrive = subject.unread.iter().map(|key| {
         let name = shown(key.as_str());
@@ -49,10 +48,10 @@ fn check(subject: &Subject, _: &Policy) -> Vec<Judgement> {
             format!("Flink {version} gets none of a session job's own options; write {name} on its session cluster");
         Judgement::advice_about(key.clone(), why)
     });
-    let ignored = settings_of_resource(subject).filter_map(|(key, _)| {
-        let option = known(key.as_str(), version).filter(|option| option.role == Role::Unread)?;
+    let ignored = own.iter().filter_map(|OwnOption { key, known, .. }| {
+        let option = known.filter(|option| option.role == Role::Unread)?;
         let is_of_others = READ_BY_OTHERS.iter().any(|prefix| key.as_str().starts_with(prefix));
-        (!is_of_others).then(|| Judgement::advice_about(key.clone(), message(key, &option, version)))
+        (!is_of_others).then(|| Judgement::advice_about(Key::clone(key), message(key, &option, version)))
     });
     never_arrive.chain(ignored).collect()
 }

@@ -1,8 +1,8 @@
+use flink_conf::Key;
 use flink_conf::options::closest;
 
-use super::settings_of_resource;
 use crate::storage::shown;
-use crate::{Check, Judgement, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Judgement, OwnOption, Policy, Scope, Subject, declare_rule};
 
 declare_rule! {
     /// # A key is misspelled
@@ -35,11 +35,11 @@ declare_rule! {
     }
 }
 
-fn check(subject: &Subject, _: &Policy) -> Vec<Judgement> {
-    let misspelled = settings_of_resource(subject).filter_map(|(key, _)| {
+fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement> {
+    let misspelled = own.iter().filter(|option| option.known.is_none()).filter_map(|OwnOption { key, .. }| {
         let meant = closest(key.as_str(), subject.version)?;
         let why = format!("{} is no option of any Flink and has no effect; did you mean {meant}?", shown(key.as_str()));
-        Some(Judgement::advice_about(key.clone(), why))
+        Some(Judgement::advice_about(Key::clone(key), why))
     });
     misspelled.collect()
 }

@@ -51,16 +51,9 @@ pub use secret_in_plain_text::SECRET_IN_PLAIN_TEXT;
 pub use unreadable_value::UNREADABLE_VALUE;
 pub use unsuitable_state_backend::UNSUITABLE_STATE_BACKEND;
 
-use flink_conf::{FlinkVersion, Key, Origin, Setting};
+use flink_conf::{FlinkVersion, Setting};
 
-use crate::Subject;
 use crate::storage::shown;
-
-/// What the resource itself sets, in the order of keys. The other layers are judged on their own objects.
-fn settings_of_resource(subject: &Subject) -> impl Iterator<Item = (&Key, &str)> {
-    let own = subject.conf.iter().filter(|(_, setting)| setting.origin == Origin::Resource);
-    own.map(|(key, setting)| (key, setting.value.as_str()))
-}
 
 /// Advice on a choice that this Flink does not read.
 fn ignored(key: &str, setting: &Setting, version: FlinkVersion, right: &str) -> String {

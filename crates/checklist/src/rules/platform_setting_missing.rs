@@ -4,7 +4,7 @@ use flink_conf::{FlinkVersion, Key, Setting, masked, parse_duration_ms, parse_me
 use crate::leaving::NESTED_YAML;
 use crate::policy::{Facts, PlatformSetting};
 use crate::storage::shown;
-use crate::{Check, Fill, Judgement, Kind, Policy, Scope, Subject, Writes, declare_rule};
+use crate::{Check, Fill, Judgement, Kind, OwnOption, Policy, Scope, Subject, Writes, declare_rule};
 
 declare_rule! {
     /// # A setting of the platform is missing
@@ -66,7 +66,7 @@ declare_rule! {
 /// Read by the Flink inside the Flink operator, whatever the job's is.
 const READ_BY_OPERATOR: &str = "kubernetes.";
 
-fn check(subject: &Subject, policy: &Policy) -> Vec<Judgement> {
+fn check(subject: &Subject, _: &[OwnOption<'_>], policy: &Policy) -> Vec<Judgement> {
     if subject.kind == Kind::SessionJob {
         return Vec::new();
     }

@@ -1,10 +1,9 @@
 use flink_conf::options::{Role, known};
 use flink_conf::{FlinkVersion, Key, Origin};
 
-use super::settings_of_resource;
 use crate::leaving::NESTED_YAML;
 use crate::storage::shown;
-use crate::{Check, Judgement, Kind, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Judgement, Kind, OwnOption, Policy, Scope, Subject, declare_rule};
 
 declare_rule! {
     /// # A key is the beginning of another
@@ -41,16 +40,16 @@ declare_rule! {
 /// What the Flink operator takes out before it writes Flink's configuration (`AbstractFlinkService`).
 const NOT_WRITTEN: &[&str] = &["kubernetes.operator.", "job.autoscaler."];
 
-fn check(subject: &Subject, _: &Policy) -> Vec<Judgement> {
+fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement> {
     if subject.version < NESTED_YAML || subject.kind == Kind::SessionJob {
         return Vec::new();
     }
     // A key may have as many dots as a request has room for: longer beginnings are nobody's.
     let of_others = subject.conf.iter().filter(|(_, setting)| setting.origin != Origin::Resource);
     let longest = of_others.map(|(key, _)| key.as_str().len()).max().unwrap_or_default();
-    let overlapping = settings_of_resource(subject).filter_map(|(key, _)| {
+    let overlapping = own.iter().filter_map(|OwnOption { key, .. }| {
         let other = overlapped(key, subject, longest)?;
-        Some(Judgement::advice_about(key.clone(), message(key, &other, subject.version)))
+        Some(Judgement::advice_about(Key::clone(key), message(key, &other, subject.version)))
     });
     overlapping.collect()
 }

@@ -1,9 +1,8 @@
-use flink_conf::is_credential;
-use flink_conf::options::{ValueType, known};
+use flink_conf::options::ValueType;
+use flink_conf::{Key, is_credential};
 
-use super::settings_of_resource;
 use crate::storage::{has_credentials, shown};
-use crate::{Check, Judgement, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Judgement, OwnOption, Policy, Scope, Subject, declare_rule};
 
 declare_rule! {
     /// # A credential stands in plain text
@@ -37,15 +36,12 @@ declare_rule! {
     }
 }
 
-fn check(subject: &Subject, _: &Policy) -> Vec<Judgement> {
-    let is_text = |key: &str| {
-        known(key, subject.version)
-            .is_none_or(|option| matches!(option.era.value_type, ValueType::Text | ValueType::Map))
-    };
-    let plain = settings_of_resource(subject).filter_map(|(key, value)| {
+fn check(_: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement> {
+    let plain = own.iter().filter_map(|OwnOption { key, value, known }| {
+        let is_text = || known.is_none_or(|option| matches!(option.era.value_type, ValueType::Text | ValueType::Map));
         let what = if is_placeholder(value) {
             return None;
-        } else if is_credential(key.as_str()) && is_text(key.as_str()) {
+        } else if is_text() && is_credential(key.as_str()) {
             "holds a credential"
         } else if is_uri_with_password(value) {
             "holds a URI with a password"
@@ -57,7 +53,7 @@ fn check(subject: &Subject, _: &Policy) -> Vec<Judgement> {
             "{name} {what} in plain text; give it by a Secret (environment or volume of the pod template) or by the pods' \
              own identity, and replace it"
         );
-        Some(Judgement::advice_about(key.clone(), why))
+        Some(Judgement::advice_about(Key::clone(key), why))
     });
     plain.collect()
 }

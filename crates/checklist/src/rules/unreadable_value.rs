@@ -1,9 +1,8 @@
-use flink_conf::options::{Role, known};
-use flink_conf::{ValueError, is_secret};
+use flink_conf::options::Role;
+use flink_conf::{Key, ValueError, is_secret};
 
-use super::settings_of_resource;
 use crate::storage::shown;
-use crate::{Check, Judgement, Policy, Scope, Subject, declare_rule};
+use crate::{Check, Judgement, OwnOption, Policy, Scope, Subject, declare_rule};
 
 declare_rule! {
     /// # A value cannot be read
@@ -40,14 +39,14 @@ declare_rule! {
 /// A reporter's `port` is a number to one and a range to another.
 const READ_BY_REPORTERS: &str = "metrics.reporter.";
 
-fn check(subject: &Subject, _: &Policy) -> Vec<Judgement> {
-    let unreadable = settings_of_resource(subject).filter_map(|(key, value)| {
-        let option = known(key.as_str(), subject.version).filter(|option| option.role != Role::Unread)?;
+fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement> {
+    let unreadable = own.iter().filter_map(|OwnOption { key, value, known }| {
+        let option = known.filter(|option| option.role != Role::Unread)?;
         if key.as_str().starts_with(READ_BY_REPORTERS) {
             return None;
         }
         let error = option.era.value_type.check(value, subject.version).err()?;
-        Some(Judgement::advice_about(key.clone(), message(key.as_str(), &error)))
+        Some(Judgement::advice_about(Key::clone(key), message(key.as_str(), &error)))
     });
     unreadable.collect()
 }

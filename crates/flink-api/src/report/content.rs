@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// What flink-remedy knows of one job. It is written by flink-remedy alone, and only when something has
 /// changed; deleting it loses no safety, since ownership and quarantine stand on the job itself. It is written again at
 /// the next look.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct ReportContent {
@@ -46,7 +46,7 @@ pub struct ReportContent {
 }
 
 /// The policy that counts for a job.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct PolicyReport {
@@ -94,7 +94,7 @@ pub enum Standing {
 }
 
 /// Findings, counted and listed.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct FindingsReport {
@@ -110,7 +110,7 @@ pub struct FindingsReport {
 }
 
 /// What a rule says of the job.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct FindingReport {
@@ -128,7 +128,7 @@ pub struct FindingReport {
 }
 
 /// A value in the job's spec that flink-remedy filled and still owns.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct FilledValueReport {
@@ -150,7 +150,7 @@ pub struct FilledValueReport {
 }
 
 /// What would be written next.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct PendingReport {
@@ -170,7 +170,7 @@ pub struct PendingReport {
 }
 
 /// Why a plan is not carried out yet.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct HoldReport {
@@ -186,7 +186,7 @@ pub struct HoldReport {
 }
 
 /// What people asked to be left alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct OptOutReport {
@@ -203,7 +203,7 @@ pub struct OptOutReport {
 }
 
 /// Who manages the job beside flink-remedy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct ManagedByReport {
@@ -223,7 +223,7 @@ pub struct ManagedByReport {
 
 /// A change that failed on this job and is not made again. The annotation flink-remedy.dev/quarantined on the job is what
 /// counts; this tells of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct QuarantineReport {
@@ -239,7 +239,7 @@ pub struct QuarantineReport {
 }
 
 /// One change of the job's spec by flink-remedy.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 #[serde(rename_all = "camelCase", default)]
 pub struct HistoryEntry {
@@ -265,7 +265,7 @@ pub struct HistoryEntry {
 }
 
 /// What a change cost a job.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 pub enum Cost {
     /// The running job restarted once.
@@ -277,7 +277,7 @@ pub enum Cost {
 }
 
 /// What came of a change.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "kube", derive(JsonSchema))]
 pub enum OutcomeReport {
     /// It cost no restart, so there was nothing to watch.

@@ -2,6 +2,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::LazyLock;
 
+use foldhash::fast::FixedState;
+
 use super::generated::{OLDER_SPELLINGS, OPTIONS, TEMPLATES};
 use super::{Era, FlinkOption, ValueType};
 use crate::{EffectiveConf, FlinkVersion, Setting};
@@ -54,14 +56,17 @@ pub(super) fn of_catalogue(key: &str) -> Option<&'static FlinkOption> {
     INDEX.by_spelling.get(key)?.first().copied()
 }
 
+/// By keys that are ours: nobody can choose them so that they collide, and a hash that is quick will do.
+pub(super) type Table<T> = HashMap<&'static str, T, FixedState>;
+
 /// The catalogue by its keys: every look at a job asks for each of its keys several times.
 struct Index {
     /// The options that have a key as their own spelling; the one that it is the newest key of comes first.
-    by_spelling: HashMap<&'static str, Vec<&'static FlinkOption>>,
+    by_spelling: Table<Vec<&'static FlinkOption>>,
     /// Options whose keys have holes, by what stands before the first; of several the most literal first.
     templates: BTreeMap<&'static str, Vec<Template>>,
-    /// Length of the longest key, in bytes: of a key with thousands of dots no longer beginning is any option's.
-    longest: usize,
+    /// Keys of options that are maps in some version, the longest first.
+    maps: Vec<&'static str>,
 }
 
 struct Template {
@@ -71,7 +76,7 @@ struct Template {
 }
 
 static INDEX: LazyLock<Index> = LazyLock::new(|| {
-    let mut by_spelling: HashMap<_, Vec<_>> = HashMap::new();
+    let mut by_spelling = Table::<Vec<_>>::default();
     let newest = OPTIONS.iter().map(|option| (option.newest_key(), option));
     let older = OLDER_SPELLINGS.iter().filter_map(|(key, place)| Some((*key, OPTIONS.get(usize::from(*place))?)));
     newest.chain(older).for_each(|(key, option)| by_spelling.entry(key).or_default().push(option));
@@ -83,8 +88,10 @@ static INDEX: LazyLock<Index> = LazyLock::new(|| {
     for of_head in templates.values_mut() {
         of_head.sort_by_key(|template| Reverse(template.rest.iter().filter(|part| !is_hole(part)).count()));
     }
-    let longest = by_spelling.keys().map(|key| key.len()).max().unwrap_or_default();
-    Index { by_spelling, templates, longest }
+    let is_map = |option: &&FlinkOption| option.eras.iter().any(|era| era.value_type == ValueType::Map);
+    let mut maps: Vec<&str> = OPTIONS.iter().filter(is_map).flat_map(FlinkOption::spellings).collect();
+    maps.sort_by_key(|key| Reverse(key.len()));
+    Index { by_spelling, templates, maps }
 });
 
 /// The option that has `key` as its own spelling: where several do, one that this version reads.
@@ -136,7 +143,7 @@ fn is_hole(part: &str) -> bool {
 /// `kubernetes.jobmanager.labels.team` is an entry of the map `kubernetes.jobmanager.labels`
 /// (`ConfigurationUtils.canBePrefixMap`).
 fn map_entry(key: &str, version: FlinkVersion) -> Option<OptionInfo> {
-    let short = &key[..key.floor_char_boundary(INDEX.longest + 1)];
-    let prefixes = short.match_indices('.').map(|(dot, _)| &key[..dot]);
-    prefixes.rev().filter_map(|prefix| exact(prefix, version)).find(|info| info.era.value_type == ValueType::Map)
+    let is_below = |map: &&&str| key.strip_prefix(**map).is_some_and(|rest| rest.starts_with('.'));
+    let maps = INDEX.maps.iter().filter(is_below);
+    maps.filter_map(|map| exact(map, version)).find(|info| info.era.value_type == ValueType::Map)
 }

@@ -14,7 +14,6 @@ pub use generated::OPTIONS;
 pub use known::{OptionInfo, Role, known};
 
 use std::borrow::Cow;
-use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use crate::{EffectiveConf, FlinkVersion, Key, Setting};
@@ -183,7 +182,7 @@ pub fn spelled(key: &str) -> Option<&'static FlinkOption> {
 }
 
 /// The options that have a name here, by every spelling.
-static NAMED: LazyLock<HashMap<&'static str, &'static FlinkOption>> = LazyLock::new(|| {
+static NAMED: LazyLock<known::Table<&'static FlinkOption>> = LazyLock::new(|| {
     let spelled = |option: &'static FlinkOption| option.every_spelling().map(move |key| (key, option));
     // Of two, the first counts.
     ALL.iter().rev().copied().flat_map(spelled).collect()
