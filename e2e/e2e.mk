@@ -10,7 +10,7 @@ E2E_DIR := $(patsubst %/,%,$(dir $(lastword $(MAKEFILE_LIST))))
 # The harness computes the same folders from the same files, so that a plain `cargo test` finds them.
 export FLINK_REMEDY_CACHE
 
-e2e-prepare: controlplane gitops monitoring crds fko flink-dist flink-jars cluster browser image ## build and fetch what the tests against real programs need (once)
+e2e-prepare: controlplane gitops monitoring crds fko flink-dist flink-jars cluster browser image faketime ## build and fetch what the tests against real programs need (once)
 
 controlplane: ## build etcd, kube-apiserver, kube-controller-manager, kubectl into the cache
 	@$(E2E_DIR)/controlplane/build.sh "$(FLINK_REMEDY_CACHE)"
@@ -59,9 +59,9 @@ browser: ## fetch a headless Chromium into the cache (110 MB, 300 MB unpacked)
 faketime: ## fetch libfaketime, by which one replica's clock jumps, into the cache
 	@$(E2E_DIR)/faults/fetch.sh "$(FLINK_REMEDY_CACHE)"
 
-e2e-faults: controlplane crds faketime ## 10 000 faults over 500 jobs (half an hour; FLINK_REMEDY_SEED=N repeats a schedule)
+e2e-faults: controlplane crds faketime ## 10 000 faults over 500 jobs (35 minutes; FLINK_REMEDY_SEED=N repeats a schedule)
 	cargo build --locked --package flink-remedy --package e2e
-	FLINK_REMEDY_FAULTS=long cargo test --locked --package e2e --features faults --test faults -- --nocapture
+	FLINK_REMEDY_FAULTS=long cargo test --locked --package e2e --test faults -- --nocapture
 
 flink-dist: ## fetch Flink 1.18, 1.20 and 2.3 for local clusters and pods into the cache (790 MB, 470 MB of it kept)
 	@$(E2E_DIR)/flink/local/fetch-dist.sh "$(FLINK_REMEDY_CACHE)"

@@ -95,6 +95,8 @@ impl Operator {
             .args(&options.args)
             .args((!is_given).then_some([Path::new("--policy"), policy.as_path()]).into_iter().flatten())
             .env("KUBECONFIG", &options.kubeconfig)
+            // As in the image.
+            .env("MALLOC_ARENA_MAX", "1")
             .envs(options.env.iter().map(|(name, value)| (name, value)))
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle"))

@@ -132,7 +132,9 @@ func imageOf(what spec, root string) (v1.Image, error) {
 	config.OS, config.Architecture, config.Variant = what.platform.OS, what.platform.Architecture, what.platform.Variant
 	config.Created = created
 	config.Config = v1.Config{
-		User:       user,
+		User: user,
+		// docs/adr/0012: glibc would keep an arena for each thread, and each keeps what lists leave behind.
+		Env:        []string{"MALLOC_ARENA_MAX=1"},
 		Entrypoint: []string{"/flink-remedy"},
 		WorkingDir: "/",
 		Labels:     what.annotations,

@@ -5,17 +5,19 @@ use std::sync::Arc;
 use flink_api::Kind;
 
 use crate::cache::{CachedJob, JobKey, Store};
+use crate::rollout::{Fleet, LastFleet};
 
 /// Read access to every job that we watch, of all kinds.
 #[derive(Clone, Debug)]
 pub struct Jobs {
     stores: Arc<Vec<Store>>,
+    last: Arc<LastFleet>,
 }
 
 impl Jobs {
     /// Over these stores.
     pub fn new(stores: Vec<Store>) -> Self {
-        Self { stores: Arc::new(stores) }
+        Self { stores: Arc::new(stores), last: Arc::default() }
     }
 
     /// Every job.
@@ -23,9 +25,32 @@ impl Jobs {
         self.stores.iter().flat_map(Store::all)
     }
 
+    /// Shows every job, none of them to be kept.
+    pub(crate) fn for_each(&self, mut show: impl FnMut(&CachedJob)) {
+        self.stores.iter().for_each(|store| store.for_each(&mut show));
+    }
+
+    /// What all of them mean for the next restart.
+    pub(crate) fn fleet(&self) -> Arc<Fleet> {
+        self.last.of(self)
+    }
+
+    /// Differs from what it was before any change of any store.
+    pub(crate) fn state(&self) -> Vec<u64> {
+        self.stores.iter().map(Store::changes).collect()
+    }
+
     /// The jobs of one namespace.
     pub fn in_namespace<'a>(&'a self, namespace: &'a str) -> impl Iterator<Item = Arc<CachedJob>> + 'a {
-        self.all().filter(move |job| job.namespace() == namespace)
+        self.matching(move |job| job.namespace() == namespace)
+    }
+
+    /// The jobs of which that is true.
+    pub(crate) fn matching<'a>(
+        &'a self,
+        is_meant: impl Fn(&CachedJob) -> bool + 'a,
+    ) -> impl Iterator<Item = Arc<CachedJob>> + 'a {
+        self.stores.iter().flat_map(move |store| store.matching(&is_meant))
     }
 
     /// The `FlinkDeployment` of this name: names are given once for each kind.
@@ -41,7 +66,7 @@ impl Jobs {
         namespace: &'a str,
         cluster: &'a str,
     ) -> impl Iterator<Item = Arc<CachedJob>> + 'a {
-        self.in_namespace(namespace).filter(move |job| job.session_cluster() == Some(cluster))
+        self.matching(move |job| job.session_cluster() == Some(cluster) && job.namespace() == namespace)
     }
 }
 

@@ -27,6 +27,7 @@ mod run;
 mod trouble;
 mod troubles;
 mod uid;
+mod unwritten;
 mod watch;
 mod watched;
 

@@ -30,8 +30,8 @@ struct State {
     waiting: VecDeque<JobKey>,
     /// The same, each once.
     is_waiting: HashSet<JobKey>,
-    /// Looked at right now, and whether somebody has asked for another look since it began.
-    busy: HashMap<JobKey, bool>,
+    /// Looked at right now, and by when somebody has asked for another look since it began.
+    busy: HashMap<JobKey, Option<Instant>>,
     /// When each of the others is looked at again.
     due: HashMap<JobKey, Instant>,
     /// The same in the order of time; an entry that is not in `due` with its time does not count any more.
@@ -56,8 +56,19 @@ impl State {
         }
         let job = self.waiting.pop_front()?;
         self.is_waiting.remove(&job);
-        self.busy.insert(job.clone(), false);
+        self.busy.insert(job.clone(), None);
         Some(job)
+    }
+
+    /// Has the job looked at by then at the latest, after the present look, if there is one.
+    fn ask_by(&mut self, job: JobKey, at: Instant, now: Instant) {
+        if let Some(asked) = self.busy.get_mut(&job) {
+            *asked = Some(asked.map_or(at, |asked| asked.min(at)));
+        } else if at <= now {
+            self.wait(job);
+        } else if !self.is_waiting.contains(&job) && self.due.get(&job).is_none_or(|due| at < *due) {
+            self.put_off(job, at);
+        }
     }
 
     fn put_off(&mut self, job: JobKey, until: Instant) {
@@ -78,14 +89,16 @@ impl Queue {
 
     /// Asks for a look as soon as there is room for it; after the present one, if there is one.
     pub(crate) fn ask(&self, job: JobKey) {
+        self.ask_by(job, Instant::now());
+    }
+
+    /// Asks for a look by then at the latest: one that comes earlier anyway is enough.
+    pub(crate) fn ask_by(&self, job: JobKey, at: Instant) {
         let mut state = self.lock();
         if !state.is_open {
             return;
         }
-        match state.busy.get_mut(&job) {
-            Some(again) => *again = true,
-            None => state.wait(job),
-        }
+        state.ask_by(job, at, Instant::now());
         drop(state);
         self.0.changed.notify_one();
     }
@@ -113,13 +126,12 @@ impl Queue {
         }
     }
 
-    /// A look is over, and the next is due after so long; at once, if somebody has asked in the meantime.
+    /// A look is over, and the next is due after so long; earlier, if somebody has asked in the meantime.
     fn done(&self, job: JobKey, next: Option<Duration>) {
         let mut state = self.lock();
-        match (state.busy.remove(&job), next) {
-            (Some(true), _) => state.wait(job),
-            (_, Some(next)) => state.put_off(job, Instant::now() + next),
-            (_, None) => {}
+        let (asked, now) = (state.busy.remove(&job).flatten(), Instant::now());
+        if let Some(at) = asked.into_iter().chain(next.map(|next| now + next)).min() {
+            state.ask_by(job, at, now);
         }
         drop(state);
         self.0.changed.notify_one();
@@ -151,6 +163,12 @@ impl Queue {
         let mut state = self.lock();
         state.is_waiting.clear();
         state.waiting.drain(..).collect()
+    }
+
+    /// What is to be looked at later, and when.
+    #[cfg(test)]
+    pub(crate) fn due(&self) -> Vec<(JobKey, Instant)> {
+        self.lock().due.iter().map(|(job, at)| (job.clone(), *at)).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -236,6 +254,35 @@ mod tests {
         });
         join(looking, asking).await;
         assert_eq!(looked.into_inner(), [0, 9, 19, 29]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_look_that_is_asked_for_by_a_time_comes_then_unless_one_comes_earlier() {
+        let (queue, began) = (open(), Instant::now());
+        let by = |seconds| began + Duration::from_secs(seconds);
+        for (name, at) in [("a", 7), ("a", 9), ("b", 9), ("b", 7), ("c", 9), ("d", 0), ("d", 9)] {
+            queue.ask_by(key(name), by(at));
+        }
+        queue.ask(key("c"));
+        let looked = RefCell::new(Vec::new());
+        let look = |job: JobKey| {
+            let name = job.name().to_owned();
+            looked.borrow_mut().push((name.clone(), began.elapsed().as_secs()));
+            let queue = &queue;
+            async move {
+                sleep(Duration::from_secs(1)).await;
+                if name == "c" && began.elapsed().as_secs() < 5 {
+                    queue.ask_by(job, by(20));
+                    queue.ask_by(key("c"), by(15));
+                }
+                (name == "c").then_some(Duration::from_mins(1))
+            }
+        };
+        queue.look(4, sleep(Duration::from_secs(30)), look).await;
+        let expected = [("c", 0), ("d", 0), ("a", 7), ("b", 7), ("c", 15)].map(|(name, at)| (name.to_owned(), at));
+        let mut looked = looked.into_inner();
+        looked.sort_by_key(|(name, at)| (*at, name.clone()));
+        assert_eq!(looked, expected);
     }
 
     #[tokio::test(start_paused = true)]

@@ -17,6 +17,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
 use strum::IntoEnumIterator as _;
+use tokio::runtime::Handle;
 
 use crate::cache::CachedJob;
 use crate::events::Reason;
@@ -66,6 +67,7 @@ descriptions! {
     ADMISSION_REVIEWS = "admission_reviews", "counter", "outcome", "Answers of the webhook, by outcome";
     ADMISSION_DURATION = "admission_duration_seconds", "histogram", "", "Time of an answer of the webhook, without network and TLS";
     WRITE_LIMIT = "write_limit", "gauge", "", "Writes about jobs that may be under way at a time: `--concurrency`, and fewer while the API server is overloaded";
+    TASKS = "tasks", "gauge", "", "Tasks of the process that have not ended: a few for its parts and its connections, whatever the number of jobs";
     LEADER = "leader", "gauge", "", "1 while this replica leads";
 }
 
@@ -269,7 +271,7 @@ impl Collector for AtScrape {
                 }
             };
             // By the cache, not by the map: a look that ends just after its job was deleted leaves its standing behind.
-            self.jobs.all().filter_map(|job| standings.by_job.get(&job.uid().into())).for_each(&mut count);
+            self.jobs.for_each(|job| standings.by_job.get(&job.uid().into()).into_iter().for_each(&mut count));
         }
         gauges(
             &mut encoder,
@@ -285,13 +287,12 @@ impl Collector for AtScrape {
         )?;
         let (policies, now) = (self.policies.all(), Timestamp::now());
         let is_halted = policies.iter().any(|named| halted(&self.jobs, &named.policy.breaker, now).is_some());
-        let Description { name, help, .. } = ROLLOUT_HALTED;
-        let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(i64::from(is_halted)).encode(metric)?;
-        let Description { name, help, .. } = WRITE_LIMIT;
-        let metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-        ConstGauge::new(i64::from(self.pace.limit())).encode(metric)?;
-        let in_flight = self.jobs.all().filter(|job| job.signs.is_under_way);
+        gauge(&mut encoder, &ROLLOUT_HALTED, i64::from(is_halted))?;
+        gauge(&mut encoder, &WRITE_LIMIT, i64::from(self.pace.limit()))?;
+        // Whoever asks without a runtime, as a test does, has no tasks.
+        let tasks = Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks());
+        gauge(&mut encoder, &TASKS, i64::try_from(tasks).unwrap_or(i64::MAX))?;
+        let in_flight = self.jobs.matching(|job| job.signs.is_under_way);
         gauges(&mut encoder, &RESTART_IN_FLIGHT, in_flight.map(|job| (in_flight_labels(&job), 1)))
     }
 }
@@ -312,6 +313,11 @@ fn register(registry: &mut Registry, description: &Description, metric: &(impl M
     registry.register(description.name, description.help, metric.clone());
 }
 
+fn gauge(encoder: &mut DescriptorEncoder, description: &Description, value: i64) -> Result<(), fmt::Error> {
+    let Description { name, help, .. } = description;
+    ConstGauge::new(value).encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+}
+
 fn gauges(
     encoder: &mut DescriptorEncoder,
     description: &Description,
@@ -325,74 +331,4 @@ fn gauges(
 }
 
 #[cfg(test)]
-mod tests {
-    use flink_api::{FlinkDeployment, FlinkDeploymentSpec, Parsed};
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
-    use prometheus_client::encoding::text::encode;
-
-    use super::*;
-    use crate::cache::Packer;
-
-    #[test]
-    fn every_described_metric_is_exposed_under_its_name() {
-        let metrics = Metrics::default();
-        let mut registry = Registry::with_prefix("flink_remedy");
-        metrics.register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default(), Pace::new(16));
-        metrics.reconciled("Settled");
-        metrics.stage("plan", "ok", Duration::from_millis(1));
-        metrics.remediated("CKP003");
-        metrics.failed(Evidence::JobFailed, true);
-        metrics.reviewed("Filled", Duration::from_millis(1));
-        metrics.event_emitted(Reason::Remediated);
-        metrics.event_dropped(Reason::Remediated);
-        metrics.report_failed("Forbidden");
-        let mut text = String::new();
-        encode(&mut text, &registry).unwrap();
-        for Description { name, kind, .. } in DESCRIPTIONS {
-            assert!(text.contains(&format!("# TYPE flink_remedy_{name} {kind}\n")), "{name} in {text}");
-        }
-        assert_eq!(text.matches("# TYPE").count(), DESCRIPTIONS.len());
-    }
-
-    #[test]
-    fn what_alerts_count_is_there_before_it_happens() {
-        let mut registry = Registry::with_prefix("flink_remedy");
-        Metrics::default().register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default(), Pace::new(16));
-        let mut text = String::new();
-        encode(&mut text, &registry).unwrap();
-        for series in [
-            "flink_remedy_restart_failures_total{evidence=\"RestartLoop\"} 0\n",
-            "flink_remedy_events_dropped_total{reason=\"Remediated\"} 0\n",
-        ] {
-            assert!(text.contains(series), "{series} in {text}");
-        }
-    }
-
-    #[test]
-    fn a_restart_in_flight_names_the_pods_that_it_concerns() {
-        let job = |kind: Kind, cluster: Option<&str>| {
-            let job = FlinkDeployment {
-                kind,
-                metadata: ObjectMeta {
-                    namespace: Some("shop".into()),
-                    name: Some("orders".into()),
-                    ..ObjectMeta::default()
-                },
-                spec: Parsed::Ok(FlinkDeploymentSpec {
-                    session_cluster: cluster.map(str::to_owned),
-                    ..Default::default()
-                }),
-                status: None,
-            };
-            Packer::default().pack(job)
-        };
-        let labels = |job: &CachedJob| -> Vec<String> {
-            in_flight_labels(job).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
-        };
-        assert_eq!(labels(&job(Kind::Deployment, None)), ["namespace=shop", "name=orders"]);
-        assert_eq!(
-            labels(&job(Kind::SessionJob, Some("analytics"))),
-            ["namespace=shop", "name=orders", "kind=FlinkSessionJob", "deployment=analytics"]
-        );
-    }
-}
+mod tests;

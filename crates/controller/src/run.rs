@@ -33,7 +33,7 @@ use crate::reconcile::gather::Around;
 use crate::reconcile::records::Records;
 use crate::reconcile::{Backoff, Context};
 use crate::report::{self, ReportWriter, Reports};
-use crate::rollout::{CheckpointWatch, RestartSlot, Watchdog};
+use crate::rollout::{self, CheckpointWatch, RestartSlot, Watchdog};
 use crate::uid::Uid;
 use crate::watch::{self as watches, Forget};
 use crate::watched::{Cache, Watched};
@@ -139,14 +139,24 @@ impl Controller {
         let mut parts = Parts::new();
         let fence = self.fence;
         let lease = &self.settings.lease;
-        let (emitter, events) =
-            Emitter::new(self.client.clone(), fence.clone(), lease.identity.clone(), self.metrics.clone());
-        let scopes: Vec<_> = scopes(&self.settings);
-        let reports = Reports::new(scopes.iter().cloned());
-        let (report_writer, report_sink) =
-            ReportWriter::new(self.client.clone(), fence.clone(), reports.clone(), self.metrics.clone());
         let stores: Vec<Cache> = self.watched.iter().map(|watched| watched.cache.clone()).collect();
         let queues: Vec<Queue> = stores.iter().map(|cache| cache.queue.clone()).collect();
+        let (emitter, events) = Emitter::new(
+            self.client.clone(),
+            fence.clone(),
+            lease.identity.clone(),
+            self.metrics.clone(),
+            queues.clone(),
+        );
+        let scopes: Vec<_> = scopes(&self.settings);
+        let reports = Reports::new(scopes.iter().cloned());
+        let (report_writer, report_sink) = ReportWriter::new(
+            self.client.clone(),
+            fence.clone(),
+            reports.clone(),
+            self.metrics.clone(),
+            queues.clone(),
+        );
         let kinds = Watched::optional(&self.watched);
         let gone = Gone::new(events.said(), self.metrics.clone());
         let shared = (&self.client, &self.jobs, queues.as_slice());
@@ -190,7 +200,7 @@ impl Controller {
             client: self.client.clone(),
             fence: fence.clone(),
             around,
-            slot: RestartSlot::default(),
+            slot: RestartSlot::new(gone.waiting),
             watchdog: gone.watchdog,
             records: gone.records,
             halted: watch::Sender::new(false),
@@ -349,13 +359,14 @@ struct Gone {
     said: Arc<Said>,
     metrics: Metrics,
     tally: Tally,
+    waiting: rollout::Queue,
 }
 
 impl Gone {
     /// Of a process that has seen no job yet.
     fn new(said: Arc<Said>, metrics: Metrics) -> Self {
         let (backoff, watchdog, records) = (Arc::default(), Arc::default(), Arc::default());
-        Self { backoff, watchdog, records, said, metrics, tally: Tally::default() }
+        Self { backoff, watchdog, records, said, metrics, tally: Tally::default(), waiting: rollout::Queue::default() }
     }
 }
 
@@ -367,5 +378,6 @@ impl Forget for Gone {
         self.said.forget(uid);
         self.metrics.forget(uid);
         self.tally.forget(uid);
+        self.waiting.leave(uid);
     }
 }

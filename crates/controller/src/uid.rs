@@ -4,7 +4,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Stands for a uid, and takes less than half of the text. Uids are UUIDs (RFC 9562), which it holds as they are: no two are
 /// one. Of any other text it is a digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Uid(u128);
 
 impl From<&str> for Uid {

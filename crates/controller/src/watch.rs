@@ -7,6 +7,7 @@ use flink_api::{FlinkDeployment, Kind};
 use futures::{Stream, StreamExt, TryStreamExt, pin_mut};
 use kube::runtime::watcher::{self, Event, watcher};
 use kube::{Api, Client};
+use tokio::time::Instant;
 use tracing::{error, warn};
 
 use crate::cache::{CachedJob, JobKey, Packer, Writer};
@@ -183,9 +184,15 @@ impl Seen {
 
 /// Asks for a look at each of these jobs. A queue drops what its store does not hold.
 pub(crate) fn enqueue(jobs: impl Iterator<Item = JobKey>, queues: &[Queue]) {
+    let now = Instant::now();
+    enqueue_by(jobs, queues, now);
+}
+
+/// Asks for looks by then at the latest.
+pub(crate) fn enqueue_by(jobs: impl Iterator<Item = JobKey>, queues: &[Queue], at: Instant) {
     for job in jobs {
         for queue in queues {
-            queue.ask(job.clone());
+            queue.ask_by(job.clone(), at);
         }
     }
 }

@@ -16,6 +16,8 @@ pub(crate) const LEADERS: usize = 2;
 /// The names of the replicas, in their order.
 pub(crate) const ALPHA: usize = 0;
 pub(crate) const STEADY: usize = 2;
+/// Those of which the wall clock jumps: one that shares its jobs with others, and one that counts restarts within an hour.
+const HAVE_CLOCKS: [&str; 2] = ["alpha", "budgeted"];
 pub(crate) const REPLICAS: [(&str, &str); 5] = [
     ("alpha", "lease-fleet"),
     ("beta", "lease-fleet"),
@@ -91,7 +93,7 @@ impl Run<'_> {
                 _ => (&fleet, &["--lease-duration", "6"]),
             };
             let mut options = self.options(lease, policy, args, &proxy).await;
-            if name == REPLICAS[ALPHA].0 {
+            if HAVE_CLOCKS.contains(&name) {
                 options = with_clock(options, &self.clock());
             }
             let is_steady = name == REPLICAS[STEADY].0;

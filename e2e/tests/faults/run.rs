@@ -35,6 +35,8 @@ pub(crate) struct Form {
     pub(crate) kills: f64,
     /// How long the end may take after the last fault.
     pub(crate) patience: Duration,
+    /// For how long after the last fault somebody may still wait before he tries again what was refused.
+    pub(crate) calm: Duration,
     /// How many faults there have to be.
     pub(crate) least_faults: u64,
 }
@@ -68,10 +70,10 @@ pub(crate) async fn run(seed: u64, form: &Form) -> Report {
     let mut report = Report::default();
     report.row("seed", seed);
     run.storm(&replicas).await;
-    let stormed = started.elapsed();
+    let (stormed, calm_since) = (started.elapsed(), Instant::now());
     let live = run.settled(&replicas).await;
     let took = started.elapsed();
-    run.nothing_more_is_written(&replicas).await;
+    run.nothing_more_is_written(&replicas, calm_since).await;
     run.a_deleted_kind_comes_back(&replicas, &mut report).await;
     run.as_small_as_a_new_one(&replicas, &mut report).await;
     for replica in &replicas {

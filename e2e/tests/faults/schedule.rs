@@ -6,7 +6,7 @@ use fastrand::Rng;
 
 use crate::weather::{STORMS, Weather};
 
-/// Clocks of which one replica's reads, as libfaketime takes them.
+/// Clocks that those of some replicas read, as libfaketime takes them.
 const CLOCKS: [&str; 5] = ["+2h", "-3h", "+400d", "-40d", "+0"];
 /// Kinds that a cluster need not have.
 const KINDS: [&str; 3] = [
@@ -34,7 +34,7 @@ pub(crate) enum Action {
     TakeLease,
     /// Somebody deletes the lease that is held.
     DeleteLease,
-    /// The clock of one replica jumps.
+    /// The clocks of some replicas jump.
     Clock(&'static str),
     /// The Flink operator's configuration cannot be read for a while.
     BreakConfig,
@@ -58,7 +58,7 @@ impl Action {
             Self::Compact => "etcd compacted",
             Self::TakeLease => "lease taken by a stranger",
             Self::DeleteLease => "lease deleted",
-            Self::Clock(_) => "clock of a replica jumped",
+            Self::Clock(_) => "clocks of replicas jumped",
             Self::BreakConfig => "Flink operator's ConfigMap broken",
             Self::DeleteConfig => "Flink operator's ConfigMap deleted",
             Self::DeleteNamespace(_) => "namespace with jobs deleted",

@@ -28,7 +28,7 @@ pub(crate) struct World<'a> {
     pub(crate) plane: &'a ControlPlane,
     pub(crate) admin: Client,
     pub(crate) replicas: &'a [Replica],
-    /// The file with the clock of one replica.
+    /// The file with the clock of some replicas.
     pub(crate) clock: PathBuf,
     /// Namespace and name of the lease that two replicas share.
     pub(crate) lease: (&'a str, &'a str),

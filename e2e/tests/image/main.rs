@@ -78,6 +78,7 @@ fn its_configuration_says_user_program_and_origin() {
     let config = image.config();
     assert_eq!(config["config"]["User"], "65532:65532");
     assert_eq!(config["config"]["Entrypoint"], serde_json::json!(["/flink-remedy"]));
+    assert_eq!(config["config"]["Env"], serde_json::json!(["MALLOC_ARENA_MAX=1"]));
     assert_eq!((&config["os"], &config["architecture"]), (&"linux".into(), &"amd64".into()));
     let labels = &config["config"]["Labels"];
     assert_eq!(labels, &image.manifest()["annotations"]);

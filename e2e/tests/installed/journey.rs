@@ -45,7 +45,7 @@ async fn through(form: Form, cluster: &'static Cluster) {
     held_by_what_is_shipped(&ground).await;
 
     let mut policy = policy_beside(1);
-    policy["spec"]["verification"] = json!({ "grace": "3 s", "askJobManager": true });
+    policy["spec"]["verification"] = json!({ "askJobManager": true });
     apply(&ground.scene.admin, policy).await;
     let successor = leader_goes_between_write_and_verification(&pods).await;
     ground.told_with("running", "RemediationVerified", "has completed a checkpoint since").await;

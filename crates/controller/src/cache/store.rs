@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::mem;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use kube::runtime::watcher::Event;
@@ -16,6 +17,7 @@ type Jobs = HashMap<JobKey, Arc<CachedJob>>;
 #[derive(Clone, Debug)]
 pub struct Store {
     jobs: Arc<RwLock<Jobs>>,
+    changes: Arc<AtomicU64>,
     ready: watch::Receiver<bool>,
 }
 
@@ -23,6 +25,7 @@ pub struct Store {
 #[derive(Debug)]
 pub struct Writer {
     jobs: Arc<RwLock<Jobs>>,
+    changes: Arc<AtomicU64>,
     ready: watch::Sender<bool>,
     /// A new list, until it is whole.
     listed: Jobs,
@@ -30,8 +33,9 @@ pub struct Writer {
 
 /// An empty store.
 pub fn store() -> (Store, Writer) {
-    let (jobs, ready) = (Arc::default(), watch::Sender::new(false));
-    (Store { jobs: Arc::clone(&jobs), ready: ready.subscribe() }, Writer { jobs, ready, listed: Jobs::new() })
+    let (jobs, changes, ready) = (Arc::default(), Arc::default(), watch::Sender::new(false));
+    let store = Store { jobs: Arc::clone(&jobs), changes: Arc::clone(&changes), ready: ready.subscribe() };
+    (store, Writer { jobs, changes, ready, listed: Jobs::new() })
 }
 
 impl Store {
@@ -47,7 +51,23 @@ impl Store {
 
     /// Every job.
     pub(crate) fn all(&self) -> Vec<Arc<CachedJob>> {
-        self.jobs.read().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.matching(|_| true)
+    }
+
+    /// The jobs of which that is true.
+    pub(crate) fn matching(&self, is_meant: impl Fn(&CachedJob) -> bool) -> Vec<Arc<CachedJob>> {
+        let jobs = self.jobs.read().unwrap_or_else(PoisonError::into_inner);
+        jobs.values().filter(|job| is_meant(job)).cloned().collect()
+    }
+
+    /// Shows every job, none of them to be kept: whatever is asked of a whole fleet takes no memory for it.
+    pub(crate) fn for_each(&self, show: impl FnMut(&CachedJob)) {
+        self.jobs.read().unwrap_or_else(PoisonError::into_inner).values().map(Arc::as_ref).for_each(show);
+    }
+
+    /// How often it has changed. Whoever asks before reading reads this state or a later one.
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::Acquire)
     }
 
     /// How many there are.
@@ -63,16 +83,20 @@ impl Writer {
             Event::Init => self.listed = Jobs::new(),
             Event::InitApply(job) => drop(self.listed.insert(job.key().clone(), Arc::clone(job))),
             Event::InitDone => {
-                *self.write() = mem::take(&mut self.listed);
+                let listed = mem::take(&mut self.listed);
+                self.change(|jobs| *jobs = listed);
                 self.ready.send_replace(true);
             }
-            Event::Apply(job) => drop(self.write().insert(job.key().clone(), Arc::clone(job))),
-            Event::Delete(job) => drop(self.write().remove(job.key())),
+            Event::Apply(job) => self.change(|jobs| drop(jobs.insert(job.key().clone(), Arc::clone(job)))),
+            Event::Delete(job) => self.change(|jobs| drop(jobs.remove(job.key()))),
         }
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Jobs> {
-        self.jobs.write().unwrap_or_else(PoisonError::into_inner)
+    /// Counted before others may read, so that no state is taken for the one before it.
+    fn change(&self, change: impl FnOnce(&mut Jobs)) {
+        let mut jobs = self.jobs.write().unwrap_or_else(PoisonError::into_inner);
+        change(&mut jobs);
+        self.changes.fetch_add(1, Ordering::Release);
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 use flink_api::FIELD_MANAGER;
 use futures::StreamExt;
 use jiff::Timestamp;
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::api::events::v1::Event;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
 use kube::api::PostParams;
@@ -18,11 +19,14 @@ use tokio::time::Instant;
 use tracing::{error, warn};
 
 use super::{About, Notice, Reason};
-use crate::lease::Fence;
+use crate::cache::JobKey;
+use crate::lease::{Clock, Fence};
+use crate::looks::Queue;
 use crate::metrics::Metrics;
 use crate::packed::{Dictionary, NotKept, Packed};
 use crate::troubles::Trouble;
 use crate::uid::Uid;
+use crate::unwritten::Unwritten;
 
 /// Clusters keep Events about an hour: what still holds is said again then.
 const AGAIN: Duration = Duration::from_mins(61);
@@ -124,13 +128,14 @@ pub struct EventSink {
     metrics: Metrics,
     instance: String,
     events: Dictionary,
+    clock: Clock,
 }
 
 impl EventSink {
     /// Queues a notice unless it is said already. A full queue drops it; the next look at the object tries again.
     pub fn say(&self, about: About) {
         let (now, reason) = (Instant::now(), about.notice.reason);
-        let event = event(about, &self.instance);
+        let event = event(about, &self.instance, self.clock.now());
         let uid = event.regarding.as_ref().and_then(|object| object.uid.as_deref()).unwrap_or_default();
         let name = Name::of(uid, event.metadata.name.as_deref().unwrap_or_default());
         if !self.said.is_news(name, now) {
@@ -166,15 +171,26 @@ struct Poster {
     metrics: Metrics,
     /// Whoever has one that is not weak keeps the emitter running.
     queue: mpsc::WeakSender<Item>,
+    unwritten: Arc<Unwritten>,
 }
 
 impl Emitter {
-    /// An emitter and its sink. `instance` names this process in the Events.
-    pub fn new(client: Client, fence: Fence, instance: String, metrics: Metrics) -> (Self, EventSink) {
+    /// An emitter and its sink. `instance` names this process in the Events; what gives up asks these queues for another look
+    /// at the job.
+    pub(crate) fn new(
+        client: Client,
+        fence: Fence,
+        instance: String,
+        metrics: Metrics,
+        queues: Vec<Queue>,
+    ) -> (Self, EventSink) {
         let (sender, queue) = mpsc::channel(QUEUE);
         let said = Arc::new(Said::default());
-        let post = Poster { client, fence, said: said.clone(), metrics: metrics.clone(), queue: sender.downgrade() };
-        (Self { queue, post }, EventSink { queue: sender, said, metrics, instance, events: Dictionary::default() })
+        let (clock, unwritten) = (fence.clock().clone(), Arc::new(Unwritten::new(queues)));
+        let weak = sender.downgrade();
+        let post = Poster { client, fence, said: said.clone(), metrics: metrics.clone(), queue: weak, unwritten };
+        let events = Dictionary::default();
+        (Self { queue, post }, EventSink { queue: sender, said, metrics, instance, events, clock })
     }
 
     /// Posts until every sink is gone and the queue is empty.
@@ -198,6 +214,7 @@ impl Poster {
                 Ok(until) => {
                     self.metrics.event_emitted(reason);
                     self.said.set(name, Some(Instant::now() + until));
+                    self.unwritten.written(name.uid);
                     return;
                 }
                 Err(Failed::ForGood(why)) => {
@@ -212,6 +229,16 @@ impl Poster {
         }
         self.metrics.event_dropped(reason);
         self.said.set(name, None);
+        self.look_again(event.as_ref());
+    }
+
+    fn look_again(&self, event: Result<&Packed, &NotKept>) {
+        let event: Option<Event> = event.ok().and_then(|event| event.unpack_json().ok());
+        let Some(ObjectReference { namespace, name, uid, .. }) = event.and_then(|event| event.regarding) else {
+            return;
+        };
+        let job = namespace.zip(name).map(|(namespace, name)| JobKey::new(&namespace, &name));
+        self.unwritten.look_again(uid.as_deref().unwrap_or_default(), job.into_iter());
     }
 
     /// Posts one Event and says for how long that is enough.
@@ -245,13 +272,13 @@ impl Poster {
     }
 }
 
-/// What is posted; the time is now.
-fn event(about: About, instance: &str) -> Event {
+/// What is posted.
+fn event(about: About, instance: &str, now: Timestamp) -> Event {
     let name = event_name(&about);
     let About { regarding, notice: Notice { reason, note, event_type, salt: _ } } = about;
     Event {
         metadata: ObjectMeta { name: Some(name), namespace: regarding.namespace.clone(), ..ObjectMeta::default() },
-        event_time: Some(MicroTime(Timestamp::now())),
+        event_time: Some(MicroTime(now)),
         action: Some("Remediate".to_owned()),
         reason: Some(reason.as_str().to_owned()),
         type_: Some(event_type.to_string()),
@@ -276,4 +303,54 @@ fn event_name(about: &About) -> String {
     let hash = digest.finalize().iter().take(8).fold(0_u64, |hash, byte| hash << 8 | u64::from(*byte));
     let object: String = about.regarding.name.as_deref().unwrap_or_default().chars().take(200).collect();
     format!("{object}.{hash:016x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{Request, Response};
+    use kube::client::Body;
+    use serde_json::json;
+    use tower_test::mock;
+
+    use super::*;
+
+    /// The jobs that are to be looked at again after the server has answered one Event so, as often as it was asked.
+    async fn asked_after(code: u16) -> Vec<String> {
+        let (service, mut server) = mock::pair::<Request<Body>, Response<Body>>();
+        let (fence, queue) = (Fence::new(16), Queue::default());
+        fence.open_until(Instant::now() + Duration::from_hours(1));
+        queue.open();
+        let queues = vec![queue.clone()];
+        let client = Client::new(service, "default");
+        let (emitter, sink) = Emitter::new(client, fence, "us".to_owned(), Metrics::default(), queues);
+        let text = |text: &str| Some(text.to_owned());
+        let job = ObjectReference {
+            namespace: text("shop"),
+            name: text("orders"),
+            uid: text("u"),
+            ..ObjectReference::default()
+        };
+        sink.say(About { regarding: job, notice: Notice::new(Reason::Remediated, "Filled.".to_owned()) });
+        drop(sink);
+        let answers = async {
+            while let Some((_, send)) = server.next_request().await {
+                let answer = match code {
+                    201 => json!({ "metadata": { "name": "e" } }),
+                    _ => json!({ "kind": "Status", "status": "Failure", "code": code, "reason": "x", "message": "no" }),
+                };
+                let body = Body::from(answer.to_string().into_bytes());
+                send.send_response(Response::builder().status(code).body(body).unwrap());
+            }
+        };
+        tokio::join!(answers, emitter.run());
+        queue.due().into_iter().map(|(job, _)| job.to_string()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_whose_event_is_not_posted_is_looked_at_again() {
+        assert_eq!(asked_after(201).await, Vec::<String>::new());
+        for code in [403, 500] {
+            assert_eq!(asked_after(code).await, ["shop/orders"], "{code}");
+        }
+    }
 }

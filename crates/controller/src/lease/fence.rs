@@ -2,6 +2,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
+use super::Clock;
 use crate::pace::Pace;
 
 /// This process may not write.
@@ -14,17 +15,23 @@ pub struct NotLeader;
 pub struct Fence {
     deadline: Arc<Mutex<Option<Instant>>>,
     pace: Pace,
+    clock: Clock,
 }
 
 impl Fence {
     /// A closed one, for so many writes at a time about jobs.
     pub fn new(writes: u16) -> Self {
-        Self { deadline: Arc::default(), pace: Pace::new(writes) }
+        Self { deadline: Arc::default(), pace: Pace::new(writes), clock: Clock::default() }
     }
 
     /// Whose turn it is to write about a job.
     pub fn pace(&self) -> &Pace {
         &self.pace
+    }
+
+    /// What time it is for whoever leads: each renewal of the lease tells.
+    pub fn clock(&self) -> &Clock {
+        &self.clock
     }
 
     /// Runs a write and gives it up at the deadline.

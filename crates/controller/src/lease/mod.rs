@@ -2,15 +2,18 @@
 //!
 //! A leader may write until `renew_deadline` after the moment at which its last confirmed renewal was *sent*;
 //! others take over only when the lease has stood still for `duration`, which is longer. Both sides measure on
-//! their own monotonic clock, so that no wall clock matters.
+//! their own monotonic clock, so that no wall clock matters. What time it is each renewal tells, by the server's stamp on it.
 
+mod clock;
 mod fence;
 
+pub use clock::Clock;
 pub use fence::{Fence, NotLeader};
 
 use std::time::Duration;
 
 use crate::troubles::Trouble;
+use clock::stamp;
 use jiff::Timestamp;
 use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
@@ -158,7 +161,8 @@ impl Elector {
         let current = within(self.config.renew_deadline, self.api.get_opt(&self.config.name))
             .await
             .map_err(|error| self.failure("get", error))?;
-        match current {
+        let before = current.as_ref().and_then(|lease| stamp(&lease.metadata));
+        let written = match current {
             None => {
                 let lease = Lease {
                     metadata: ObjectMeta { name: Some(self.config.name.clone()), ..ObjectMeta::default() },
@@ -166,7 +170,7 @@ impl Elector {
                 };
                 within(self.config.renew_deadline, self.api.create(&PostParams::default(), &lease))
                     .await
-                    .map_err(|error| self.failure("create", error))?;
+                    .map_err(|error| self.failure("create", error))?
             }
             Some(mut lease) => {
                 if let Some(holder) = self.other_holder(&lease) {
@@ -176,9 +180,10 @@ impl Elector {
                 // The resourceVersion in the body makes this a compare-and-swap.
                 within(self.config.renew_deadline, self.api.replace(&self.config.name, &PostParams::default(), &lease))
                     .await
-                    .map_err(|error| self.failure("update", error))?;
+                    .map_err(|error| self.failure("update", error))?
             }
-        }
+        };
+        self.fence.clock().hear(before, stamp(&written.metadata));
         self.fence.open_until(sent + self.config.renew_deadline);
         Ok(None)
     }
@@ -285,6 +290,31 @@ mod tests {
         let both = async { tokio::join!(elector.acquire(), serve) };
         let acquired = tokio::time::timeout(DURATION * 2, both).await;
         assert!(matches!(acquired, Ok((Ok(()), ()))), "{acquired:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_renewal_tells_what_time_it_is_for_the_server() {
+        let (mut elector, mut server) = elector();
+        let stamped = |second: u8| {
+            let mut lease = nobodys();
+            let time = format!("2020-01-02T03:04:{second:02}Z");
+            lease["metadata"]["managedFields"] = json!([{ "manager": "us", "operation": "Update", "time": time }]);
+            lease
+        };
+        for (renewed, expected) in [(5, None), (7, Some("2020-01-02T03:04:07Z"))] {
+            let serve = async {
+                for second in [5, renewed] {
+                    server.next_request().await.unwrap().1.send_response(answer(200, &stamped(second)));
+                }
+            };
+            let (attempt, ()) = tokio::join!(elector.attempt(), serve);
+            assert!(matches!(attempt, Ok(None)));
+            let now = elector.fence.clock().now();
+            match expected {
+                Some(expected) => assert_eq!(now, expected.parse().unwrap()),
+                None => assert_eq!(now.duration_since(Timestamp::now()).as_mins(), 0, "not stamped anew"),
+            }
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -47,7 +47,7 @@ impl StatusWriter {
             ticks.tick().await;
             let objects = self.objects.borrow().clone();
             for object in objects.values() {
-                let status = status(object, &self.tally, Timestamp::now());
+                let status = status(object, &self.tally, self.fence.clock().now());
                 if object.status.as_ref() == Some(&status) {
                     continue;
                 }

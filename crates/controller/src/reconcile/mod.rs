@@ -34,7 +34,7 @@ use crate::metrics::Metrics;
 use crate::open_reports::OpenReportSink;
 use crate::policies::Tally;
 use crate::report::{self, ReportSink};
-use crate::rollout::{CheckpointWatch, RestartSlot, SlotGuard, Waiting, Watchdog, before_restart};
+use crate::rollout::{CheckpointWatch, Refused, RestartSlot, SlotGuard, Waiting, Watchdog, before_restart};
 use crate::troubles::Trouble;
 use apply::{Applied, apply};
 use decide::{Intent, decide};
@@ -111,7 +111,7 @@ pub async fn reconcile(job: &CachedJob, context: &Context) -> Result<Duration, E
         context.metrics.reconciled(Outcome::Waiting.into());
         return Ok(wait);
     }
-    let now = Timestamp::now();
+    let now = context.fence.clock().now();
     let deployment = whole(job)?;
     let gathered = gather(&context.around, &deployment)?; // reads caches only
     let started = Instant::now();
@@ -159,6 +159,8 @@ pub(crate) struct Look {
     pub(crate) verification: Verification,
     /// When somebody else last changed the job.
     changed: Option<Timestamp>,
+    /// How many rounds of other jobs' restarts come before its own, if it waits for its turn.
+    rounds: u32,
 }
 
 impl Look {
@@ -209,7 +211,7 @@ async fn look(
     situation.evidence = verification.evidence();
     let plan = plan(&subject, &situation, &holdings, &obedience, policy);
     let (quiet_until, changed) = (situation.quiet_until, situation.changed);
-    Ok(Look { chosen, holdings, obedience, plan, quiet_until, verification, changed })
+    Ok(Look { chosen, holdings, obedience, plan, quiet_until, verification, changed, rounds: 0 })
 }
 
 /// Decides and writes. A restart first takes a slot of the cluster's, and is held when other jobs have them all.
@@ -230,8 +232,9 @@ async fn carry_out(
         Intent::Patch(change) if change.withdraws => Some(context.slot.again().await),
         Intent::Patch(change) if change.restarts => match slot(context, deployment, &look, now).await {
             Ok(slot) => Some(slot),
-            Err(reason) => {
+            Err(Refused { reason, rounds }) => {
                 look.plan.timing = Timing::Held(reason);
+                look.rounds = rounds;
                 return Ok((look, None));
             }
         },
@@ -275,7 +278,7 @@ async fn slot<'a>(
     deployment: &FlinkDeployment,
     look: &Look,
     now: Timestamp,
-) -> Result<SlotGuard<'a>, HoldReason> {
+) -> Result<SlotGuard<'a>, Refused> {
     let waiting = Waiting { uid: deployment.uid(), since: look.waiting_since(now) };
     let take = || context.slot.take(&context.around.jobs, waiting, look.policy(), now);
     let slot = take().await?;
@@ -307,7 +310,8 @@ fn occupy(mut slot: SlotGuard<'_>, deployment: &FlinkDeployment, written: &Resul
 fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Duration {
     let jitter = 1.0 + backoff::share(uid, 0) / 5.0;
     let usual = match (&look.plan.timing, outcome) {
-        (Timing::Held(HoldReason::InFlight(_) | HoldReason::SavepointFirst), _) => WHILE_IN_FLIGHT,
+        (Timing::Held(HoldReason::InFlight(_)), _) => until_its_turn(look.rounds),
+        (Timing::Held(HoldReason::SavepointFirst), _) => WHILE_IN_FLIGHT,
         (Timing::Held(HoldReason::SavepointFailed(_) | HoldReason::OperatorSilent(_)), _) => WHILE_BLOCKED,
         (_, Outcome::Held | Outcome::Advised | Outcome::DryRun | Outcome::Remediated) => WHILE_HELD,
         (_, Outcome::Settled | Outcome::Waiting | Outcome::InvalidResource) => RESYNC,
@@ -327,6 +331,12 @@ fn next_look(look: &Look, outcome: Outcome, uid: &str, now: Timestamp) -> Durati
     let soonest = expiry.into_iter().chain(quiet).chain(hold).chain(watched).min();
     let at_most = soonest.unwrap_or(RESYNC * 2);
     usual.mul_f64(jitter).min(at_most)
+}
+
+/// A job whose turn is far off need not ask as often as the one whose turn is next: of thousands that wait, only a few look at
+/// a time.
+fn until_its_turn(rounds: u32) -> Duration {
+    WHILE_HELD.min(WHILE_IN_FLIGHT * rounds.saturating_add(1))
 }
 
 fn log(deployment: &FlinkDeployment, look: &Look, outcome: Outcome) {
@@ -369,4 +379,17 @@ pub fn error_policy(job: &CachedJob, error: &Error, context: &Context) -> Durati
     let (name, trouble) = (job.name(), Trouble::from(error));
     warn!(%trouble, kind, namespace, name, %error, retry_in = ?again, "look failed");
     again
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn thousands_that_wait_do_not_look_all_the_time() {
+        assert_eq!([0, 1, 9].map(|rounds| until_its_turn(rounds).as_secs()), [5, 10, 50]);
+        let looks_a_second: f64 = (0..10_000).map(|rounds| until_its_turn(rounds).as_secs_f64().recip()).sum();
+        assert!(looks_a_second < 20.0, "{looks_a_second}");
+        assert_eq!(until_its_turn(u32::MAX), WHILE_HELD);
+    }
 }

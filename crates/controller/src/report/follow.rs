@@ -10,16 +10,16 @@ use kube::api::{ApiResource, DynamicObject};
 use kube::core::Status;
 use kube::runtime::watcher::{Event, watcher};
 use kube::{Api, Client};
+use tokio::time::Instant;
 use tracing::warn;
 
 use super::known::{Key, Reports, Scope};
 use super::name;
-use crate::cache::JobKey;
 use crate::jobs::Jobs;
 use crate::looks::Queue;
 use crate::trouble::{Unlisted, answer, may_not_list, paged, patient, probe, with_causes};
 use crate::troubles::Trouble;
-use crate::watch::enqueue;
+use crate::watch::{enqueue, enqueue_by};
 
 /// How often it is looked whether reports can be written by now.
 const AGAIN: Duration = Duration::from_secs(30);
@@ -64,12 +64,13 @@ impl Follower {
                     listed.insert(self.saw(report));
                 }
                 Ok(Event::InitDone) => {
-                    let gone = self.reports.listed(&self.scope, &listed);
+                    let missing = self.reports.listed(&self.scope, &listed);
                     if self.reports.on(&self.scope) {
                         self.look_at_all();
                     }
-                    for key in &gone {
-                        self.look_at(key);
+                    let now = missing.gone.iter().map(|key| (key, Instant::now()));
+                    for (key, at) in now.chain(missing.unseen.iter().map(|(key, until)| (key, *until))) {
+                        self.look_at(key, at);
                     }
                 }
                 Ok(Event::Apply(report)) => {
@@ -78,7 +79,7 @@ impl Follower {
                 Ok(Event::Delete(report)) => {
                     let key = key(&report);
                     self.reports.gone(&key);
-                    self.look_at(&key);
+                    self.look_at(&key, Instant::now());
                 }
                 Err(error) => {
                     if let Some(why) = answer(&error).and_then(refusal) {
@@ -99,8 +100,8 @@ impl Follower {
         key
     }
 
-    fn look_at(&self, (namespace, name): &Key) {
-        enqueue(name::jobs(name).map(|name| JobKey::new(namespace, name)), &self.queues);
+    fn look_at(&self, key: &Key, at: Instant) {
+        enqueue_by(name::job_keys(key), &self.queues, at);
     }
 
     fn look_at_all(&self) {

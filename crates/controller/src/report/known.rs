@@ -77,14 +77,18 @@ impl KnownHold {
 impl Known {
     /// Without what it says of the past, which takes longest and is asked for only where it is kept.
     fn of(owner: &str, content: &ReportContent) -> Self {
+        #[rustfmt::skip]
+        let ReportContent {
+            standing, message, mode, policy, findings, filled, pending, hold, opt_out, quarantine, managed_by, history,
+        } = content;
         let mut hasher = DefaultHasher::new();
-        let rest = ReportContent { hold: None, message: String::new(), ..content.clone() };
-        serde_json::to_vec(&rest).unwrap_or_default().hash(&mut hasher);
+        (standing, mode, policy, findings, filled, pending).hash(&mut hasher);
+        (opt_out, quarantine, managed_by, history).hash(&mut hasher);
         // The message of a job that is held tells of the hold.
-        if content.hold.is_none() {
-            content.message.hash(&mut hasher);
+        if hold.is_none() {
+            message.hash(&mut hasher);
         }
-        let hold = content.hold.as_ref().map(KnownHold::of);
+        let hold = hold.as_ref().map(KnownHold::of);
         Self { owner: owner.into(), digest: hasher.finish(), hold, remembered: None }
     }
 
@@ -114,6 +118,15 @@ struct Seen {
     wanted: HashMap<Key, (Known, Instant)>,
     /// What was last said of reports that cannot be written.
     said: Option<String>,
+}
+
+/// What a new list of the watch does not have.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Missing {
+    /// Was there before.
+    pub(crate) gone: Vec<Key>,
+    /// Written and never shown, and when it counts as not written: it may have been written since, or be gone as well.
+    pub(crate) unseen: Vec<(Key, Instant)>,
 }
 
 /// Every report, as far as it decides what is news; clones share it.
@@ -189,15 +202,18 @@ impl Reports {
         seen.wanted.remove(key);
     }
 
-    /// The watch has listed exactly these in its scope; returns those that are gone.
-    pub(crate) fn listed(&self, scope: &Scope, listed: &HashSet<Key>) -> Vec<Key> {
+    /// The watch has listed exactly these in its scope; returns what it has not listed.
+    pub(crate) fn listed(&self, scope: &Scope, listed: &HashSet<Key>) -> Missing {
         let mut seen = self.lock();
         let in_scope = |key: &Key| scope.as_ref().is_none_or(|namespace| key.0 == *namespace);
-        let gone: Vec<Key> = seen.known.keys().filter(|key| in_scope(key) && !listed.contains(*key)).cloned().collect();
+        let is_unlisted = |key: &Key| in_scope(key) && !listed.contains(key);
+        let gone: Vec<Key> = seen.known.keys().filter(|key| is_unlisted(key)).cloned().collect();
         for key in &gone {
             seen.known.remove(key);
         }
-        gone
+        let wanted = seen.wanted.iter().filter(|(key, _)| is_unlisted(key));
+        let unseen = wanted.map(|(key, (_, until))| (key.clone(), *until)).collect();
+        Missing { gone, unseen }
     }
 
     /// What the last report of this job says of the past. One of an earlier job by the same name says nothing.
@@ -257,116 +273,4 @@ fn is_new_hold(last: Option<&KnownHold>, next: Option<&KnownHold>, now: Timestam
 }
 
 #[cfg(test)]
-mod tests {
-    use flink_api::{Cost, HistoryEntry};
-    use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
-
-    use super::*;
-
-    fn key() -> Key {
-        ("n".to_owned(), "a".to_owned())
-    }
-
-    fn now() -> Timestamp {
-        "2026-01-02T03:04:05Z".parse().unwrap()
-    }
-
-    fn content(mode: &str, hold: Option<(&str, i64)>) -> ReportContent {
-        let hold = hold.map(|(reason, minutes)| HoldReport {
-            reason: reason.to_owned(),
-            message: format!("{reason} {minutes}"),
-            next_retry: (reason == "HourlyBudget").then(|| now() + SignedDuration::from_mins(minutes)),
-        });
-        ReportContent { mode: mode.to_owned(), hold, ..ReportContent::default() }
-    }
-
-    fn shown(owner: &str, content: &ReportContent) -> RemediationReport {
-        let owner = OwnerReference { uid: owner.to_owned(), ..OwnerReference::default() };
-        let metadata = ObjectMeta { owner_references: Some(vec![owner]), ..ObjectMeta::default() };
-        RemediationReport { metadata, content: content.clone() }
-    }
-
-    fn reports() -> Reports {
-        Reports::new(std::iter::once(None))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn what_is_queued_is_no_news_until_the_watch_should_have_shown_it() {
-        let (reports, told) = (reports(), content("Apply", None));
-        let is_news = |content: &ReportContent| reports.is_news(&key(), "u", content, now(), Instant::now());
-        assert!(is_news(&told) && !is_news(&told) && is_news(&content("Advise", None)));
-        assert!(is_news(&told));
-        tokio::time::advance(UNSEEN).await;
-        assert!(is_news(&told));
-        reports.not_written(&key());
-        assert!(is_news(&told));
-        reports.saw(key(), &shown("u", &told));
-        tokio::time::advance(UNSEEN).await;
-        assert!(!is_news(&told));
-        reports.gone(&key());
-        assert!(is_news(&told));
-    }
-
-    #[test]
-    fn another_jobs_report_by_the_same_name_is_news_and_says_nothing() {
-        let (reports, told, instant) = (reports(), content("Apply", None), Instant::now());
-        reports.saw(key(), &shown("u", &told));
-        assert!(reports.remembered(&key(), "u", instant).unwrap().is_some());
-        assert!(reports.remembered(&key(), "v", instant).unwrap().is_none());
-        assert!(!reports.is_news(&key(), "u", &told, now(), instant));
-        assert!(reports.is_news(&key(), "v", &told, now(), instant));
-    }
-
-    #[test]
-    fn the_past_comes_back_as_it_was_or_is_an_error() {
-        let entry = HistoryEntry {
-            change: "c".to_owned(),
-            at: Some(now()),
-            filled: vec!["a=b".to_owned()],
-            withdrawn: vec!["c=d".to_owned()],
-            cost: Cost::Restart,
-            reason: Some("RestartLoop".to_owned()),
-            ..HistoryEntry::default()
-        };
-        let told = ReportContent { history: vec![entry], ..content("Apply", None) };
-        let (reports, instant) = (reports(), Instant::now());
-        reports.saw(key(), &shown("u", &told));
-        assert_eq!(reports.remembered(&key(), "u", instant), Ok(Some(Remembered::of(&told))));
-        for broken in [Ok(Packed::broken()), Err(NotKept::because("why"))] {
-            reports.lock().known.get_mut(&key()).unwrap().remembered = Some(broken);
-            assert!(reports.remembered(&key(), "u", instant).is_err());
-        }
-    }
-
-    #[test]
-    fn whose_turn_it_is_is_told_once_an_hour() {
-        let known = |hold| content("", hold).hold.as_ref().map(KnownHold::of);
-        let is_new = |last, next| is_new_hold(known(last).as_ref(), known(next).as_ref(), now());
-        let budget = |minutes| Some(("HourlyBudget", minutes));
-        let in_flight = Some(("InFlight", 0));
-        assert!(!is_new(budget(5), budget(15)) && !is_new(budget(5), in_flight) && !is_new(budget(-59), in_flight));
-        assert!(is_new(budget(-60), budget(10)) && is_new(in_flight, budget(5)) && is_new(None, in_flight));
-        assert!(is_new(budget(5), None) && is_new(budget(5), Some(("Paused", 0))));
-        assert!(!is_new(in_flight, in_flight) && !is_new(None, None));
-    }
-
-    #[test]
-    fn a_new_list_says_which_reports_are_gone() {
-        let reports = reports();
-        reports.saw(key(), &shown("u", &content("", None)));
-        reports.saw(("m".to_owned(), "b".to_owned()), &shown("w", &content("", None)));
-        let gone = reports.listed(&Some("n".to_owned()), &HashSet::new());
-        assert_eq!(gone, [key()]);
-        assert!(reports.listed(&None, &HashSet::from([("m".to_owned(), "b".to_owned())])).is_empty());
-    }
-
-    #[test]
-    fn reports_are_on_where_they_can_be_written() {
-        let scopes = ["a", "b"].map(|name| Some(name.to_owned()));
-        let reports = Reports::new(scopes.iter().cloned());
-        assert!(reports.on(&scopes[0]) && !reports.on(&scopes[0]));
-        reports.off(&scopes[1], "why");
-        assert!(reports.are_on("a") && !reports.are_on("b") && !reports.are_on("c"));
-        assert!(reports.on(&scopes[1]) && reports.are_on("b"));
-    }
-}
+mod tests;

@@ -4,6 +4,7 @@ use flink_api::{FlinkDeployment, Kind};
 use sha2::{Digest, Sha256};
 
 use super::known::Key;
+use crate::cache::JobKey;
 
 /// The longest name of an object.
 const LONGEST: usize = 253;
@@ -15,9 +16,14 @@ pub(crate) fn key(job: &FlinkDeployment) -> Key {
 }
 
 /// The names that the job of a report by this name may have.
-pub(crate) fn jobs(report: &str) -> impl Iterator<Item = &str> {
+fn jobs(report: &str) -> impl Iterator<Item = &str> {
     let others = Kind::ALL.iter().filter_map(|kind| report.strip_suffix(suffix(*kind)));
     std::iter::once(report).chain(others.filter(move |name| *name != report))
+}
+
+/// The jobs that this may be the report of.
+pub(crate) fn job_keys((namespace, name): &Key) -> impl Iterator<Item = JobKey> {
+    jobs(name).map(|name| JobKey::new(namespace, name))
 }
 
 fn suffix(kind: Kind) -> &'static str {

@@ -22,10 +22,12 @@ use tracing::{debug, error};
 use super::known::{Key, Reports};
 use super::name;
 use crate::lease::Fence;
+use crate::looks::Queue;
 use crate::metrics::Metrics;
 use crate::packed::{Dictionary, NotKept, Packed};
 use crate::trouble::with_causes;
 use crate::troubles::Trouble;
+use crate::unwritten::Unwritten;
 
 /// Jobs whose report waits to be written: those of a large fleet, looked at for the first time, all at once.
 const QUEUE: usize = if cfg!(test) { 1 << 10 } else { 1 << 16 };
@@ -46,6 +48,12 @@ struct Item {
     asked: Instant,
     /// Its content as JSON.
     content: Result<Packed, NotKept>,
+}
+
+impl Item {
+    fn uid(&self) -> &str {
+        self.uid.as_deref().unwrap_or_default()
+    }
 }
 
 #[derive(Debug, Default)]
@@ -121,19 +129,26 @@ struct Writing {
     reports: Reports,
     metrics: Metrics,
     permits: Arc<Semaphore>,
+    unwritten: Arc<Unwritten>,
     /// Whether it was said that reports are not written, and none was since.
     troubled: Arc<AtomicBool>,
 }
 
 impl ReportWriter {
-    /// A writer and its sink.
-    pub(crate) fn new(client: Client, fence: Fence, reports: Reports, metrics: Metrics) -> (Self, ReportSink) {
+    /// A writer and its sink. What gives up asks these queues for another look at the job.
+    pub(crate) fn new(
+        client: Client,
+        fence: Fence,
+        reports: Reports,
+        metrics: Metrics,
+        looks: Vec<Queue>,
+    ) -> (Self, ReportSink) {
         let (sender, channel) = mpsc::channel(QUEUE);
         let queued = Shared::default();
         let sink =
             ReportSink { channel: sender, queued: queued.clone(), reports: reports.clone(), metrics: metrics.clone() };
-        let permits = Arc::new(Semaphore::new(IN_FLIGHT));
-        let write = Writing { client, fence, queued, reports, metrics, permits, troubled: Arc::default() };
+        let (permits, unwritten) = (Arc::new(Semaphore::new(IN_FLIGHT)), Arc::new(Unwritten::new(looks)));
+        let write = Writing { client, fence, queued, reports, metrics, permits, unwritten, troubled: Arc::default() };
         (Self { channel, write }, sink)
     }
 
@@ -183,6 +198,7 @@ impl Writing {
                 Ok(()) => {
                     debug!(namespace = key.0, name = key.1, "report written");
                     self.metrics.report_written();
+                    self.unwritten.written(item.uid());
                     self.troubled.store(false, Ordering::Relaxed);
                     return;
                 }
@@ -203,12 +219,13 @@ impl Writing {
         }
         self.metrics.report_failed(reason);
         self.reports.not_written(key);
+        self.unwritten.look_again(item.uid(), name::job_keys(key));
     }
 
     /// Said once until a report is written again: what fails for one, fails for a fleet.
     fn complain(&self, why: &str) {
         if !self.troubled.swap(true, Ordering::Relaxed) {
-            error!(trouble = %Trouble::ReportUnwritten, "a RemediationReport is not written: {why}; it is tried again at the job's next look");
+            error!(trouble = %Trouble::ReportUnwritten, "a RemediationReport is not written: {why}; it is tried again with another look at the job, later each time");
         }
     }
 
@@ -272,121 +289,4 @@ fn body((namespace, name): &Key, item: &Item) -> Result<Value, NotKept> {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::pin::pin;
-
-    use http::{Request, Response};
-    use kube::client::Body;
-    use tower_test::mock;
-
-    use super::*;
-
-    type Server = mock::Handle<Request<Body>, Response<Body>>;
-
-    fn writer() -> (ReportWriter, ReportSink, Server) {
-        let (service, handle) = mock::pair::<Request<Body>, Response<Body>>();
-        let fence = Fence::new(16);
-        fence.open_until(Instant::now() + Duration::from_hours(1));
-        let reports = Reports::new(std::iter::once(None));
-        let (writer, sink) = ReportWriter::new(Client::new(service, "default"), fence, reports, Metrics::default());
-        (writer, sink, handle)
-    }
-
-    fn job(name: &str) -> FlinkDeployment {
-        serde_json::from_value(json!({"metadata": {"name": name, "namespace": "shop", "uid": "u-1"}})).unwrap()
-    }
-
-    fn content(message: &str) -> ReportContent {
-        ReportContent { message: message.to_owned(), ..ReportContent::default() }
-    }
-
-    /// Answers every request with this code until the writer ends; returns line and body of each.
-    async fn answer_all(server: Server, code: u16) -> Vec<(String, Value)> {
-        let mut server = pin!(server);
-        let mut seen = Vec::new();
-        while let Some((request, send)) = server.next_request().await {
-            let (parts, body) = request.into_parts();
-            let body = serde_json::from_slice(&body.collect_bytes().await.unwrap()).unwrap();
-            seen.push((format!("{} {}", parts.method, parts.uri), body));
-            let answer = if code == 200 {
-                json!({"apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata", "metadata": {}})
-            } else {
-                json!({"kind": "Status", "status": "Failure", "code": code, "reason": "x", "message": "no"})
-            };
-            send.send_response(
-                Response::builder().status(code).body(Body::from(answer.to_string().into_bytes())).unwrap(),
-            );
-        }
-        seen
-    }
-
-    fn now() -> Timestamp {
-        "2026-01-02T03:04:05Z".parse().unwrap()
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_newest_of_a_job_is_applied_once_and_belongs_to_the_job() {
-        let (writer, sink, server) = writer();
-        for message in ["old", "newer", "newest"] {
-            assert!(sink.tell(&job("orders"), &content(message), now()));
-        }
-        drop(sink);
-        let (seen, ()) = tokio::join!(answer_all(server, 200), writer.run());
-        let [(line, body)] = &seen[..] else { panic!("{seen:?}") };
-        let expected = "PATCH /apis/flink-remedy.dev/v1alpha1/namespaces/shop/remediationreports/orders?";
-        assert!(
-            line.starts_with(expected) && line.contains("force=true") && line.contains("fieldManager=flink-remedy")
-        );
-        assert_eq!((&body["kind"], &body["message"]), (&json!("RemediationReport"), &json!("newest")));
-        let owner = json!([{"apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment", "name": "orders", "uid": "u-1"}]);
-        assert_eq!(body["metadata"], json!({"name": "orders", "namespace": "shop", "ownerReferences": owner}));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_flapping_job_is_told_of_once_a_second() {
-        let (writer, sink, server) = writer();
-        let flaps = async move {
-            for flap in 0..1000 {
-                sink.tell(&job("orders"), &content(&flap.to_string()), now());
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-        };
-        let (seen, (), ()) = tokio::join!(answer_all(server, 200), writer.run(), flaps);
-        assert!((8..=12).contains(&seen.len()), "{}", seen.len());
-        assert_eq!(seen.last().unwrap().1["message"], "999");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refused_report_is_not_tried_again_by_itself_and_news_at_the_next_look() {
-        let (writer, sink, server) = writer();
-        let told = content("x");
-        assert!(sink.tell(&job("orders"), &told, now()));
-        let reports = sink.reports().clone();
-        drop(sink);
-        let (seen, ()) = tokio::join!(answer_all(server, 403), writer.run());
-        assert_eq!(seen.len(), 1);
-        assert!(reports.is_news(&("shop".into(), "orders".into()), "u-1", &told, now(), Instant::now()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_server_that_is_away_is_asked_a_few_times() {
-        let (writer, sink, server) = writer();
-        assert!(sink.tell(&job("orders"), &content("x"), now()));
-        drop(sink);
-        let (seen, ()) = tokio::join!(answer_all(server, 503), writer.run());
-        assert_eq!(seen.len(), usize::try_from(ATTEMPTS).unwrap());
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_full_queue_says_so_and_forgets_nothing_that_it_has() {
-        let (writer, sink, server) = writer();
-        for index in 0..QUEUE {
-            assert!(sink.tell(&job(&format!("job-{index}")), &content("x"), now()), "{index}");
-        }
-        assert!(!sink.tell(&job("one-more"), &content("x"), now()));
-        assert!(sink.tell(&job("job-0"), &content("y"), now()), "a job that waits is not one more");
-        drop(sink);
-        let (seen, ()) = tokio::join!(answer_all(server, 200), writer.run());
-        assert_eq!(seen.len(), QUEUE);
-    }
-}
+mod tests;

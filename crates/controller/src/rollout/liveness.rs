@@ -2,26 +2,17 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::jobs::{Jobs, shown};
+use super::fleet::Fleet;
 
 /// FKO looks at every job about once a minute (`kubernetes.operator.reconcile.interval`).
 const PATIENCE: SignedDuration = SignedDuration::from_mins(5);
 
 /// A job that has waited for FKO for minutes, while FKO has written no job's status since; none where FKO is at work.
 /// A restart asked for now would wait with it, and all that wait would begin at once when FKO comes back.
-pub(super) fn silent_operator(jobs: &Jobs, now: Timestamp) -> Option<String> {
-    let mut waiting: Option<(Timestamp, String)> = None;
-    let mut last_written: Option<Timestamp> = None;
-    for job in jobs.all() {
-        last_written = last_written.max(job.signs.status_written);
-        let waits_since = job.signs.waits_since;
-        let Some(since) = waits_since.filter(|since| now.duration_since(*since) > PATIENCE) else { continue };
-        // The one that waits for the shortest time tells the most.
-        if waiting.as_ref().is_none_or(|(shortest, _)| *shortest < since) {
-            waiting = Some((since, shown(&job)));
-        }
-    }
-    waiting.filter(|(since, _)| last_written < Some(*since)).map(|(_, job)| job)
+pub(super) fn silent_operator(fleet: &Fleet, now: Timestamp) -> Option<String> {
+    // The one that waits for the shortest time tells the most.
+    let (since, job) = fleet.waiting.iter().find(|(since, _)| now.duration_since(*since) > PATIENCE)?;
+    (fleet.status_written < Some(*since)).then(|| job.to_string())
 }
 
 #[cfg(test)]
@@ -31,6 +22,7 @@ mod tests {
 
     use super::*;
     use crate::cache::{Packer, store};
+    use crate::jobs::Jobs;
 
     const NOW: &str = "2026-01-02T03:10:00Z";
 
@@ -50,7 +42,7 @@ mod tests {
             let job = json!({"metadata": metadata, "spec": {"job": {}}, "status": status});
             writer.apply(&Event::Apply(Packer::default().pack(serde_json::from_value(job).unwrap())));
         }
-        silent_operator(&Jobs::new(vec![reader]), NOW.parse().unwrap()).is_some()
+        silent_operator(&Jobs::new(vec![reader]).fleet(), NOW.parse().unwrap()).is_some()
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! How many restarts are in flight in the whole cluster, derived from the objects themselves.
 
 mod checkpoints;
+mod fleet;
 mod liveness;
 mod queue;
 mod savepoint;
@@ -9,7 +10,8 @@ mod watchdog;
 
 pub(crate) use checkpoints::CheckpointError;
 pub use checkpoints::{CheckpointWatch, Checkpoints};
-pub use queue::Waiting;
+pub(crate) use fleet::{Fleet, LastFleet};
+pub use queue::{Queue, Waiting};
 pub use savepoint::before_restart;
 pub(crate) use signs::Signs;
 pub use watchdog::{Watchdog, Watching};
@@ -23,7 +25,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
-use crate::jobs::{Jobs, shown};
+use crate::jobs::Jobs;
+use crate::uid::Uid;
 
 /// How long a restart counts of which nobody knows whether it was written: far longer than a watch lags.
 const UNCERTAIN: Duration = Duration::from_mins(1);
@@ -43,30 +46,50 @@ struct Written {
 #[derive(Debug, Default)]
 pub struct RestartSlot {
     /// Restarts that we wrote and the cache may not show yet: uid to the generation that the write gave.
-    written: Mutex<HashMap<String, Written>>,
+    written: Mutex<HashMap<Uid, Written>>,
     /// Jobs that wait for their turn.
-    queue: queue::Queue,
+    queue: Queue,
 }
 
 /// The slot, held while the restart is written.
 #[derive(Debug)]
 pub struct SlotGuard<'a> {
-    written: MutexGuard<'a, HashMap<String, Written>>,
+    written: MutexGuard<'a, HashMap<Uid, Written>>,
+}
+
+/// Why a job may not restart now.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refused {
+    /// What it waits for.
+    pub reason: HoldReason,
+    /// How many rounds of restarts come before it, as far as only other jobs' turns are in its way.
+    pub rounds: u32,
+}
+
+impl From<HoldReason> for Refused {
+    fn from(reason: HoldReason) -> Self {
+        Self { reason, rounds: 0 }
+    }
 }
 
 impl SlotGuard<'_> {
     /// Notes that the restart was written, as this generation of the object.
     pub fn written(&mut self, uid: &str, generation: i64) {
-        self.written.insert(uid.to_owned(), Written { generation, until: None });
+        self.written.insert(uid.into(), Written { generation, until: None });
     }
 
     /// Notes that the restart may have been written, as this generation: the server's answer was lost.
     pub fn uncertain(&mut self, uid: &str, generation: i64) {
-        self.written.insert(uid.to_owned(), Written { generation, until: Some(Instant::now() + UNCERTAIN) });
+        self.written.insert(uid.into(), Written { generation, until: Some(Instant::now() + UNCERTAIN) });
     }
 }
 
 impl RestartSlot {
+    /// Whose waiting jobs are the ones of `queue`.
+    pub fn new(queue: Queue) -> Self {
+        Self { written: Mutex::default(), queue }
+    }
+
     /// The slot for a job that has one already: its last restart has failed, and it is taken back.
     pub async fn again(&self) -> SlotGuard<'_> {
         SlotGuard { written: self.written.lock().await }
@@ -82,7 +105,7 @@ impl RestartSlot {
         waiting: Waiting<'_>,
         policy: &Policy,
         now: Timestamp,
-    ) -> Result<SlotGuard<'_>, HoldReason> {
+    ) -> Result<SlotGuard<'_>, Refused> {
         let taken = self.try_take(jobs, waiting, policy, now).await;
         match &taken {
             Ok(_) => self.queue.leave(waiting.uid),
@@ -102,67 +125,75 @@ impl RestartSlot {
         waiting: Waiting<'_>,
         policy: &Policy,
         now: Timestamp,
-    ) -> Result<SlotGuard<'_>, HoldReason> {
+    ) -> Result<SlotGuard<'_>, Refused> {
         let rollout = &policy.rollout;
-        let uid = waiting.uid;
+        let uid = waiting.uid.into();
         let mut written = self.written.lock().await;
-        if let Some(until) = halted(jobs, &policy.breaker, now).map(|halted| halted.until) {
-            return Err(HoldReason::RolloutHalted(until));
+        forget_shown(jobs, &mut written);
+        // Read after that: of a restart that is forgotten because the caches show it, this has to show it as well.
+        let fleet = jobs.fleet();
+        if let Some(until) = policy.breaker.halted_until(fleet.quarantined.values().copied(), now) {
+            return Err(HoldReason::RolloutHalted(until).into());
         }
-        if let Some(waiting) = liveness::silent_operator(jobs, now) {
-            return Err(HoldReason::OperatorSilent(waiting));
+        if let Some(waiting) = liveness::silent_operator(&fleet, now) {
+            return Err(HoldReason::OperatorSilent(waiting).into());
         }
-        let Counted { busy, mut recent, present } = count(jobs, &mut written, uid, now);
-        let free = usize::from(rollout.max_concurrent.get()).saturating_sub(busy.len());
-        let is_full = busy.contains_key(uid) || free == 0;
-        let mut before = self.queue.before(waiting, &present);
-        before.retain(|other| !busy.contains_key(other));
+        let Counted { busy, mut recent } = count(&fleet, &written, uid, now);
+        let at_a_time = rollout.max_concurrent.get();
+        let free = usize::from(at_a_time).saturating_sub(busy.len());
+        let is_full = busy.contains_key(&uid) || free == 0;
+        let before = self.queue.before(waiting, |other| busy.contains_key(other));
+        let in_flight = |reason| {
+            let rounds = u32::try_from(before).unwrap_or(u32::MAX) / u32::from(at_a_time);
+            Err(Refused { reason: HoldReason::InFlight(reason), rounds })
+        };
         if let Some(job) = busy.into_values().next().filter(|_| is_full) {
-            return Err(HoldReason::InFlight(job));
+            return in_flight(job);
         }
         // Once the oldest of the newest that fill the budget no longer counts, there is room.
         recent.sort_unstable_by(|one, other| other.cmp(one));
         if let Some(free_at) = recent.get(usize::from(rollout.per_hour.get()) - 1) {
-            return Err(HoldReason::HourlyBudget(*free_at));
+            return Err(HoldReason::HourlyBudget(*free_at).into());
         }
         let left = free.min(usize::from(rollout.per_hour.get()).saturating_sub(recent.len()));
-        match before.into_iter().nth(left - 1) {
-            Some(other) => Err(HoldReason::InFlight(format!("the job with uid {other}, which has waited longer"))),
-            None => Ok(SlotGuard { written }),
+        if before >= left {
+            return in_flight(format!("one of {before} jobs that have waited longer"));
         }
+        Ok(SlotGuard { written })
     }
 }
 
 /// The restarts of ours that bear on the next one.
 struct Counted {
-    /// Jobs of which a restart is not over: uid to what they are called.
-    busy: BTreeMap<String, String>,
+    /// Jobs of which a restart is not over, and what they are called.
+    busy: BTreeMap<Uid, String>,
     /// When each restart of the last hour no longer counts.
     recent: Vec<Timestamp>,
-    /// Uids of all jobs that there are.
-    present: HashSet<String>,
 }
 
-/// Counts over all jobs, for the one with this uid, together with what the cache does not show yet.
-fn count(jobs: &Jobs, written: &mut HashMap<String, Written>, uid: &str, now: Timestamp) -> Counted {
-    let mut counted = Counted { busy: BTreeMap::new(), recent: Vec::new(), present: HashSet::new() };
-    let mut unseen = HashSet::new();
-    for job in jobs.all() {
-        counted.present.insert(job.uid().to_owned());
-        if written.get(job.uid()).is_some_and(|written| job.generation() < Some(written.generation)) {
-            unseen.insert(job.uid().to_owned());
-        }
-        if job.signs.is_under_way {
-            counted.busy.insert(job.uid().to_owned(), shown(&job));
-        }
-        let free_at = job.signs.restarted.and_then(|at| at.checked_add(HOUR).ok());
-        counted.recent.extend(free_at.filter(|free_at| now < *free_at));
+/// Forgets restarts that the caches show by now; of jobs that they do not hold any more, and those that may never have been.
+fn forget_shown(jobs: &Jobs, written: &mut HashMap<Uid, Written>) {
+    if written.is_empty() {
+        return;
     }
-    // A job that the cache does not hold any more is gone; one that it shows as we left it speaks for itself.
+    let mut unseen = HashSet::new();
+    jobs.for_each(|job| {
+        let uid = job.uid().into();
+        if written.get(&uid).is_some_and(|written| job.generation() < Some(written.generation)) {
+            unseen.insert(uid);
+        }
+    });
     let instant = Instant::now();
     written.retain(|uid, written| unseen.contains(uid) && written.until.is_none_or(|until| instant < until));
-    for other in written.keys().filter(|other| *other != uid) {
-        counted.busy.entry(other.clone()).or_insert_with(|| format!("the job with uid {other}"));
+}
+
+/// Counts over all jobs, for the one with this uid, together with what the caches do not show yet.
+fn count(fleet: &Fleet, written: &HashMap<Uid, Written>, uid: Uid, now: Timestamp) -> Counted {
+    let mut counted = Counted { busy: fleet.under_way.iter().cloned().collect(), recent: Vec::new() };
+    let free_at = fleet.restarted.iter().filter_map(|at| at.checked_add(HOUR).ok());
+    counted.recent.extend(free_at.take_while(|free_at| now < *free_at));
+    for other in written.keys().filter(|other| **other != uid) {
+        counted.busy.entry(*other).or_insert_with(|| "a job that has just been changed".to_owned());
         counted.recent.extend(now.checked_add(HOUR));
     }
     counted
@@ -180,10 +211,9 @@ pub struct Halted {
 /// Whether so many jobs have not come back from their restart that none restarts any more. Derived from the jobs: a
 /// person who takes the annotation `quarantined` off a job takes it out of the count.
 pub fn halted(jobs: &Jobs, breaker: &Breaker, now: Timestamp) -> Option<Halted> {
-    let failed: BTreeMap<String, Timestamp> =
-        jobs.all().filter_map(|job| Some((shown(&job), job.signs.quarantined?))).collect();
-    let until = breaker.halted_until(failed.values().copied(), now)?;
-    Some(Halted { until, jobs: failed.into_keys().collect() })
+    let fleet = jobs.fleet();
+    let until = breaker.halted_until(fleet.quarantined.values().copied(), now)?;
+    Some(Halted { until, jobs: fleet.quarantined.keys().cloned().collect() })
 }
 
 #[cfg(test)]
@@ -245,7 +275,7 @@ mod tests {
         let slot = RestartSlot::default();
         cache.apply(&applied(job("a", Some(2), "UPGRADING")));
         assert_eq!(
-            slot.take(&jobs, ask("b"), &one(), now()).await.unwrap_err(),
+            slot.take(&jobs, ask("b"), &one(), now()).await.unwrap_err().reason,
             HoldReason::InFlight("n/a".to_owned())
         );
         cache.apply(&applied(job("a", Some(2), "STABLE")));
@@ -283,7 +313,10 @@ mod tests {
         assert!(slot.take(&jobs, ask("x"), &two, now()).await.is_ok(), "the first is an hour old");
         cache.apply(&restarted("c", "02:50"));
         let free_at = "2026-01-02T03:30:05Z".parse().unwrap();
-        assert_eq!(slot.take(&jobs, ask("x"), &two, now()).await.unwrap_err(), HoldReason::HourlyBudget(free_at));
+        assert_eq!(
+            slot.take(&jobs, ask("x"), &two, now()).await.unwrap_err().reason,
+            HoldReason::HourlyBudget(free_at)
+        );
         assert!(slot.take(&jobs, ask("x"), &two, free_at).await.is_ok());
     }
 
@@ -327,6 +360,10 @@ mod tests {
         for waiting in [young, old, last] {
             assert!(slot.take(&jobs, waiting, &one(), now()).await.is_err());
         }
+        let refused = slot.take(&jobs, last, &one(), now()).await.unwrap_err();
+        assert_eq!(refused, Refused { reason: HoldReason::InFlight("n/a".to_owned()), rounds: 2 });
+        let three = rollout(&json!({"maxConcurrent": 3}));
+        assert!(slot.take(&jobs, last, &three, now()).await.is_err_and(|refused| refused.rounds == 0));
         cache.apply(&applied(job("a", Some(2), "STABLE")));
         assert!(slot.take(&jobs, last, &one(), now()).await.is_err());
         assert!(slot.take(&jobs, young, &one(), now()).await.is_err());

@@ -1,11 +1,13 @@
 //! Which jobs wait for a restart, so that the one that has waited longest goes first.
 
-use std::collections::{HashMap, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tokio::time::Instant;
+
+use crate::uid::Uid;
 
 /// How long a job counts that has not asked again: longer than it may be until its next look.
 const FORGOTTEN: Duration = Duration::from_mins(15);
@@ -19,31 +21,31 @@ pub struct Waiting<'a> {
     pub since: Timestamp,
 }
 
-/// The jobs that have asked in vain. It only orders: every look puts its job in or takes it out, so that a new leader has
-/// it again once it has looked at everything.
-#[derive(Debug, Default)]
-pub(super) struct Queue(Mutex<HashMap<String, (Timestamp, Instant)>>);
+/// The jobs that have asked in vain; clones share them. It only orders: every look puts its job in or takes it out, so that a
+/// new leader has it again once it has looked at everything.
+#[derive(Clone, Debug, Default)]
+pub struct Queue(Arc<Mutex<HashMap<Uid, (Timestamp, Instant)>>>);
 
 impl Queue {
     pub(super) fn enter(&self, waiting: Waiting<'_>) {
-        self.lock().insert(waiting.uid.to_owned(), (waiting.since, Instant::now()));
+        self.lock().insert(waiting.uid.into(), (waiting.since, Instant::now()));
     }
 
-    pub(super) fn leave(&self, uid: &str) {
-        self.lock().remove(uid);
+    /// Takes out a job that waits no more, or is gone.
+    pub fn leave(&self, uid: impl Into<Uid>) {
+        self.lock().remove(&uid.into());
     }
 
-    /// The jobs that have waited longer than this one, the longest first; of those that are gone none.
-    pub(super) fn before(&self, waiting: Waiting<'_>, present: &HashSet<String>) -> Vec<String> {
+    /// How many jobs have waited longer than this one, without those that are `busy` with a restart.
+    pub(super) fn before(&self, waiting: Waiting<'_>, busy: impl Fn(&Uid) -> bool) -> usize {
+        let now = Instant::now();
         let mut queue = self.lock();
-        queue.retain(|uid, (_, asked)| asked.elapsed() < FORGOTTEN && present.contains(uid));
-        let earlier = queue.iter().map(|(uid, (since, _))| (*since, uid.as_str()));
-        let mut earlier: Vec<_> = earlier.filter(|entry| *entry < (waiting.since, waiting.uid)).collect();
-        earlier.sort_unstable();
-        earlier.into_iter().map(|(_, uid)| uid.to_owned()).collect()
+        queue.retain(|_, (_, asked)| now.duration_since(*asked) < FORGOTTEN);
+        let own = (waiting.since, waiting.uid.into());
+        queue.iter().filter(|(uid, (since, _))| (*since, **uid) < own && !busy(uid)).count()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, (Timestamp, Instant)>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uid, (Timestamp, Instant)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -52,34 +54,36 @@ impl Queue {
 mod tests {
     use super::*;
 
+    const UIDS: [&str; 4] = [
+        "00000000-0000-4000-8000-00000000000a",
+        "00000000-0000-4000-8000-00000000000b",
+        "00000000-0000-4000-8000-00000000000c",
+        "00000000-0000-4000-8000-00000000000d",
+    ];
+
     fn waiting(uid: &str, minute: u8) -> Waiting<'_> {
         Waiting { uid, since: format!("2026-01-02T03:{minute:02}:00Z").parse().unwrap() }
     }
 
-    fn present(uids: &[&str]) -> HashSet<String> {
-        uids.iter().map(|uid| (*uid).to_owned()).collect()
-    }
-
     #[test]
-    fn who_has_waited_longer_goes_first_and_the_name_decides_between_equals() {
-        let queue = Queue::default();
-        for (uid, minute) in [("c", 1), ("a", 3), ("b", 2), ("d", 2)] {
+    fn who_has_waited_longer_goes_first_and_the_uid_decides_between_equals() {
+        let (queue, [a, b, c, d]) = (Queue::default(), UIDS);
+        for (uid, minute) in [(c, 1), (a, 3), (b, 2), (d, 2)] {
             queue.enter(waiting(uid, minute));
         }
-        let all = present(&["a", "b", "c", "d"]);
-        assert_eq!(queue.before(waiting("a", 3), &all), ["c", "b", "d"]);
-        assert_eq!(queue.before(waiting("d", 2), &all), ["c", "b"]);
-        queue.leave("c");
-        assert_eq!(queue.before(waiting("b", 2), &all), Vec::<String>::new());
+        let before = |uid, minute| queue.before(waiting(uid, minute), |_| false);
+        assert_eq!([before(a, 3), before(d, 2), before(b, 2), before(c, 1)], [3, 2, 1, 0]);
+        assert_eq!(queue.before(waiting(a, 3), |uid| *uid == Uid::from(d)), 2, "who restarts waits no more");
+        queue.leave(c);
+        assert_eq!(before(b, 2), 0);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_is_gone_or_asks_no_more_keeps_nobody_waiting() {
-        let queue = Queue::default();
-        queue.enter(waiting("a", 1));
-        queue.enter(waiting("b", 2));
-        assert_eq!(queue.before(waiting("c", 3), &present(&["b", "c"])), ["b"]);
+    async fn who_asks_no_more_keeps_nobody_waiting() {
+        let (queue, [a, b, ..]) = (Queue::default(), UIDS);
+        queue.enter(waiting(a, 1));
+        assert_eq!(queue.before(waiting(b, 3), |_| false), 1);
         tokio::time::advance(FORGOTTEN).await;
-        assert_eq!(queue.before(waiting("c", 3), &present(&["b", "c"])), Vec::<String>::new());
+        assert_eq!(queue.before(waiting(b, 3), |_| false), 0);
     }
 }
