@@ -41,12 +41,12 @@ fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement>
         let why = format!("{} is there both flat and nested, and only one of them takes effect", shown(key.as_str()));
         Judgement::advice_about(key.clone(), why)
     });
-    let beaten = own.iter().filter_map(|OwnOption { key, value, known }| {
+    let beaten = own.iter().filter_map(|&OwnOption { key, value, known }| {
         let option = known.filter(|option| option.role == Role::Alias)?;
         let (winner, setting) = option.winner(&subject.conf)?;
-        let is_beaten = winner != key.as_str() && setting.value != *value;
-        (is_beaten && !subject.spelled_twice.contains(*key))
-            .then(|| Judgement::advice_about(Key::clone(key), message(key, value, winner, setting)))
+        let is_beaten = winner != key.as_str() && setting.value != value;
+        (is_beaten && !subject.spelled_twice.contains(key))
+            .then(|| Judgement::advice_about(key.clone(), message(key, value, winner, setting)))
     });
     twice.chain(beaten).collect()
 }

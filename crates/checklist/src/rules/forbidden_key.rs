@@ -37,9 +37,9 @@ fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement>
         return Vec::new();
     }
     let forbidden = own.iter().filter(|option| FORBIDDEN.contains(&option.key.as_str()));
-    let judge = |OwnOption { key, .. }: &OwnOption<'_>| {
+    let judge = |&OwnOption { key, .. }: &OwnOption<'_>| {
         let why = format!("{key} is the Flink operator's to set, and it refuses a resource that does; take it away");
-        Judgement::advice_about(Clone::clone(key), why)
+        Judgement::advice_about(key.clone(), why)
     };
     forbidden.map(judge).collect()
 }

@@ -48,10 +48,10 @@ fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement>
             format!("Flink {version} gets none of a session job's own options; write {name} on its session cluster");
         Judgement::advice_about(key.clone(), why)
     });
-    let ignored = own.iter().filter_map(|OwnOption { key, known, .. }| {
+    let ignored = own.iter().filter_map(|&OwnOption { key, known, .. }| {
         let option = known.filter(|option| option.role == Role::Unread)?;
         let is_of_others = READ_BY_OTHERS.iter().any(|prefix| key.as_str().starts_with(prefix));
-        (!is_of_others).then(|| Judgement::advice_about(Key::clone(key), message(key, &option, version)))
+        (!is_of_others).then(|| Judgement::advice_about(key.clone(), message(key, &option, version)))
     });
     never_arrive.chain(ignored).collect()
 }

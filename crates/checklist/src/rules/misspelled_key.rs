@@ -1,4 +1,3 @@
-use flink_conf::Key;
 use flink_conf::options::closest;
 
 use crate::storage::shown;
@@ -36,10 +35,10 @@ declare_rule! {
 }
 
 fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement> {
-    let misspelled = own.iter().filter(|option| option.known.is_none()).filter_map(|OwnOption { key, .. }| {
+    let misspelled = own.iter().filter(|option| option.known.is_none()).filter_map(|&OwnOption { key, .. }| {
         let meant = closest(key.as_str(), subject.version)?;
         let why = format!("{} is no option of any Flink and has no effect; did you mean {meant}?", shown(key.as_str()));
-        Some(Judgement::advice_about(Key::clone(key), why))
+        Some(Judgement::advice_about(key.clone(), why))
     });
     misspelled.collect()
 }

@@ -47,9 +47,9 @@ fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement>
     // A key may have as many dots as a request has room for: longer beginnings are nobody's.
     let of_others = subject.conf.iter().filter(|(_, setting)| setting.origin != Origin::Resource);
     let longest = of_others.map(|(key, _)| key.as_str().len()).max().unwrap_or_default();
-    let overlapping = own.iter().filter_map(|OwnOption { key, .. }| {
+    let overlapping = own.iter().filter_map(|&OwnOption { key, .. }| {
         let other = overlapped(key, subject, longest)?;
-        Some(Judgement::advice_about(Key::clone(key), message(key, &other, subject.version)))
+        Some(Judgement::advice_about(key.clone(), message(key, &other, subject.version)))
     });
     overlapping.collect()
 }

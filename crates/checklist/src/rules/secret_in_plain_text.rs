@@ -1,5 +1,5 @@
+use flink_conf::is_credential;
 use flink_conf::options::ValueType;
-use flink_conf::{Key, is_credential};
 
 use crate::storage::{has_credentials, shown};
 use crate::{Check, Judgement, OwnOption, Policy, Scope, Subject, declare_rule};
@@ -37,7 +37,7 @@ declare_rule! {
 }
 
 fn check(_: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement> {
-    let plain = own.iter().filter_map(|OwnOption { key, value, known }| {
+    let plain = own.iter().filter_map(|&OwnOption { key, value, known }| {
         let is_text = || known.is_none_or(|option| matches!(option.era.value_type, ValueType::Text | ValueType::Map));
         let what = if is_placeholder(value) {
             return None;
@@ -53,7 +53,7 @@ fn check(_: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement> {
             "{name} {what} in plain text; give it by a Secret (environment or volume of the pod template) or by the pods' \
              own identity, and replace it"
         );
-        Some(Judgement::advice_about(Key::clone(key), why))
+        Some(Judgement::advice_about(key.clone(), why))
     });
     plain.collect()
 }

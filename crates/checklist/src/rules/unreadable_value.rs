@@ -1,5 +1,5 @@
 use flink_conf::options::Role;
-use flink_conf::{Key, ValueError, is_secret};
+use flink_conf::{ValueError, is_secret};
 
 use crate::storage::shown;
 use crate::{Check, Judgement, OwnOption, Policy, Scope, Subject, declare_rule};
@@ -40,13 +40,13 @@ declare_rule! {
 const READ_BY_REPORTERS: &str = "metrics.reporter.";
 
 fn check(subject: &Subject, own: &[OwnOption<'_>], _: &Policy) -> Vec<Judgement> {
-    let unreadable = own.iter().filter_map(|OwnOption { key, value, known }| {
+    let unreadable = own.iter().filter_map(|&OwnOption { key, value, known }| {
         let option = known.filter(|option| option.role != Role::Unread)?;
         if key.as_str().starts_with(READ_BY_REPORTERS) {
             return None;
         }
         let error = option.era.value_type.check(value, subject.version).err()?;
-        Some(Judgement::advice_about(Key::clone(key), message(key.as_str(), &error)))
+        Some(Judgement::advice_about(key.clone(), message(key.as_str(), &error)))
     });
     unreadable.collect()
 }
