@@ -6,6 +6,7 @@
     reason = "this crate is test code: a broken assumption has to end the test with a message"
 )]
 
+mod broken_policies;
 mod crashes;
 mod endpoints;
 mod engines;

@@ -7,6 +7,7 @@
     reason = "this crate is test code: a broken assumption has to end the test with a message"
 )]
 
+mod changes;
 #[path = "../../../crates/checklist/tests/fixture/mod.rs"]
 mod fixture;
 mod fixtures;

@@ -10,7 +10,8 @@ use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 
-use crate::refused::{CHANGED, FORBIDDEN, UNLISTED, UNTOUCHED, compare, guarded, message};
+use crate::changes::{CHANGED, FORBIDDEN, UNLISTED, UNTOUCHED};
+use crate::refused::{compare, guarded, message};
 use crate::support::{MANIFESTS, OPERATOR, Scene, job};
 
 /// In every namespace: verbs, and what they are for.
