@@ -1,6 +1,6 @@
 #!/bin/sh
-# Puts libfaketime, which gives a process a clock of its own, into CACHE/faketime/KEY. Debian's package is unpacked, not
-# installed, and verified by apt; where there is no apt, the machine's own does. `fetch.sh --print CACHE` only names the library.
+# Builds libfaketime, which gives a process a clock of its own, into CACHE/faketime/KEY: from its sources as they come in a package
+# of PyPI. `fetch.sh --print CACHE` only names the library.
 set -eu
 print=
 if [ "${1:-}" = --print ]; then print=1; shift; fi
@@ -9,26 +9,23 @@ out=$cache/faketime/$(sha256sum <"$0" | cut -c1-16)
 if [ -n "$print" ]; then echo "$out/libfaketimeMT.so.1"; exit 0; fi
 if [ -d "$out" ]; then exit 0; fi
 
+python3 -m pip --version >/dev/null || { echo "faketime: Python's pip is needed to fetch libfaketime" >&2; exit 1; }
 mkdir -p "$cache/faketime"
-tmp=$(cd "$cache/faketime" && mktemp -d "$PWD/.tmp.XXXXXX")
+tmp=$(mktemp -d "$cache/faketime/.tmp.XXXXXX")
 trap 'rm -rf "$tmp"' EXIT
 mkdir "$tmp/out"
-cd "$tmp"
-if command -v apt-get >/dev/null; then
-	# Lists of its own: those of the machine may be missing or old, and are not for a test to change.
-	mkdir -p lists/partial
-	options="-q -q -o Dir::State::Lists=$tmp/lists -o APT::Sandbox::User=root"
-	apt-get $options update
-	apt-get $options download libfaketime
-	for package in *.deb; do dpkg -x "$package" unpacked; done
-	library=$(echo unpacked/usr/lib/*/faketime/libfaketimeMT.so.1)
-else
-	library=$(ls /usr/lib/faketime/libfaketimeMT.so.1 /usr/lib/*/faketime/libfaketimeMT.so.1 /usr/lib64/faketime/libfaketimeMT.so.1 2>/dev/null | head -n 1)
-	if [ -z "$library" ]; then
-		echo "faketime: install libfaketime; without apt it is not fetched" >&2
-		exit 1
-	fi
-fi
-cp "$library" out/
+# With --hash in it the file makes pip verify what it names.
+cat >"$tmp/requirements.txt" <<END
+libfaketime==3.0.1 --hash=sha256:5eed7c17f3d4ba0f6f828de4975f69a622b06b1e792674e6c1b069c0689fab79
+END
+python3 -m pip --quiet --no-cache-dir download --no-deps --require-hashes --dest "$tmp" -r "$tmp/requirements.txt"
+python3 -m zipfile -e "$tmp"/libfaketime-*.whl "$tmp/unpacked"
+sources=$tmp/unpacked/libfaketime/vendor/libfaketime/src
+# As its Makefile builds it, without -Werror: the next compiler may have something to say.
+${CC:-cc} -std=gnu99 -w -O1 -fPIC -shared -DFAKE_PTHREAD -DFAKE_STAT -DFAKE_UTIME -DFAKE_SLEEP -DFAKE_TIMERS \
+	-DFAKE_INTERNAL_CALLS -DPTHREAD_SINGLETHREADED_TIME -DPREFIX='"/usr/local"' -DLIBDIRNAME='"/lib/faketime"' \
+	-Wl,-soname,libfaketimeMT.so.1 "-Wl,--version-script=$sources/libfaketime.map" \
+	-o "$tmp/out/libfaketimeMT.so.1" "$sources/libfaketime.c" -ldl -lm -lrt -lpthread
+cp "$sources/../COPYING" "$tmp/out/"
 LD_PRELOAD=$tmp/out/libfaketimeMT.so.1 FAKETIME=-10000d date >/dev/null
-mv out "$out"
+mv "$tmp/out" "$out"

@@ -210,6 +210,7 @@ impl Run<'_> {
         assert_eq!(fresh.terminate().await.code(), Some(0));
     }
 
+    /// Puts down what happened.
     pub(crate) fn tell(
         &self,
         report: &mut Report,
@@ -218,6 +219,28 @@ impl Run<'_> {
         live: &BTreeMap<String, DynamicObject>,
         mark: Mark,
     ) {
+        report.row("jobs", self.inputs.len());
+        report.row("faults", self.sky.tally.total());
+        for (kind, count) in self.sky.tally.counts() {
+            report.row(format!("  {kind}"), count);
+        }
+        let lives: usize = replicas.iter().map(|replica| replica.lives().len()).sum();
+        report.row("processes of operators", lives);
+        report.row("  watches resumed too late for the server (410)", expired(replicas));
+        for (what, count) in Written::since(&self.plane.audit(), mark).by_resource() {
+            report.row(what, count);
+        }
+        for group in [Group::Fleet, Group::Contested, Group::Budget] {
+            report.row(format!("restarts, {group:?}"), restarts(self.inputs, live, group));
+        }
+        let (fleet, budget) = (seen.most_in_flight("fleet"), seen.most_in_flight("budget"));
+        report.row("most restarts at a time, fleet, budget", format!("{fleet}, {budget}"));
+        let requests = self.plane.audit().query().since(mark).acting_user(OPERATOR).count();
+        report.row("requests of operators", requests);
+    }
+
+    /// Nothing was written twice, no more jobs restarted at a time than allowed, and enough went wrong for that to mean anything.
+    pub(crate) fn assert_promises_kept(&self, replicas: &[Replica], seen: &Seen, mark: Mark) {
         self.assert_no_odd_end(replicas);
         let written = Written::since(&self.plane.audit(), mark);
         assert_eq!(written.created_jobs(), Vec::<String>::new(), "seed {}", self.seed);
@@ -228,23 +251,6 @@ impl Run<'_> {
         assert!(budget <= 1, "seed {}: {budget} restarts at a time under a budget of one", self.seed);
         let faults = self.sky.tally.total();
         assert!(faults >= self.form.least_faults, "seed {}: {faults} faults only", self.seed);
-        report.row("jobs", self.inputs.len());
-        report.row("faults", faults);
-        for (kind, count) in self.sky.tally.counts() {
-            report.row(format!("  {kind}"), count);
-        }
-        let lives: usize = replicas.iter().map(|replica| replica.lives().len()).sum();
-        report.row("processes of operators", lives);
-        report.row("  watches resumed too late for the server (410)", expired(replicas));
-        for (what, count) in written.by_resource() {
-            report.row(what, count);
-        }
-        for group in [Group::Fleet, Group::Contested, Group::Budget] {
-            report.row(format!("restarts, {group:?}"), restarts(self.inputs, live, group));
-        }
-        report.row("most restarts at a time, fleet, budget", format!("{fleet}, {budget}"));
-        let requests = self.plane.audit().query().since(mark).acting_user(OPERATOR).count();
-        report.row("requests of operators", requests);
     }
 }
 

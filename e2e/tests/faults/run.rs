@@ -53,7 +53,7 @@ pub(crate) struct Run<'a> {
 }
 
 /// Runs it all.
-pub(crate) async fn run(seed: u64, form: &Form) -> Report {
+pub(crate) async fn run(seed: u64, form: &Form) {
     let started = Instant::now();
     let inputs = inputs(seed, &form.size);
     // Before anything runs.
@@ -83,10 +83,11 @@ pub(crate) async fn run(seed: u64, form: &Form) -> Report {
     flink_operator.await.expect("it does not panic");
     run.tell(&mut report, &replicas, &watched, &live, mark);
     report.row("time until the last fault, until the end", format!("{} s, {} s", stormed.as_secs(), took.as_secs()));
+    println!("{report}");
     fs::create_dir_all(Path::new(REPORT).parent().unwrap())
         .and_then(|()| fs::write(REPORT, report.to_string()))
         .unwrap();
-    report
+    run.assert_promises_kept(&replicas, &watched, mark);
 }
 
 impl Run<'_> {
