@@ -186,6 +186,14 @@ impl FilledValue {
             Target::LogFile(_) => format!("sha256:{}", hex(&Sha256::digest(value.as_bytes()))),
         }
     }
+
+    /// Whether this is what was written there.
+    pub(crate) fn is(&self, target: &Target, value: &str) -> bool {
+        match target {
+            Target::Option(_) | Target::PodAnnotation(_) => self.value == value,
+            Target::LogFile(_) => self.value == Self::remembered(target, value),
+        }
+    }
 }
 
 /// Lower-case hexadecimal.

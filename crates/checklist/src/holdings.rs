@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use flink_api::{FieldOwners, FlinkDeployment, FlinkDeploymentSpec, last_applied_spec};
@@ -5,7 +6,7 @@ use serde_json::Value;
 
 use crate::annotations::QUARANTINED;
 use crate::quarantine::job_digest;
-use crate::{Filled, FilledValue, Quarantine, Target};
+use crate::{Filled, Quarantine, Target};
 
 /// What is ours on one object, derived from the object alone.
 ///
@@ -43,28 +44,31 @@ impl Holdings {
         let filled = Filled::of(deployment, &owners);
         let last_applied = last_applied_spec(deployment).unwrap_or_default();
         let mut holdings = Self { foreign_record: Filled::is_foreign(deployment, &owners), ..Self::default() };
-        for target in owners.ours.iter().filter_map(Target::of_field) {
+        let targets = owners.ours.iter().filter_map(|field| Some((field, Target::of_field(field)?)));
+        for (field, target) in targets {
             let Some(value) = live(spec, &target) else { continue };
             let listed = filled.as_ref().and_then(|filled| filled.values.get(&target));
-            let as_filled = listed.is_some_and(|listed| listed.value == FilledValue::remembered(&target, &value));
-            if owners.others.contains_key(&target.field()) {
+            let as_filled = listed.is_some_and(|listed| listed.is(&target, &value));
+            if owners.others.contains_key(field) {
                 holdings.shared.insert(target);
             } else if as_filled && !is_pinned(&last_applied, &target) {
-                holdings.ours.insert(target, value);
+                holdings.ours.insert(target, value.into_owned());
             } else {
-                holdings.pinned.insert(target, value);
+                holdings.pinned.insert(target, value.into_owned());
             }
         }
         for (target, listed) in filled.iter().flat_map(|filled| &filled.values) {
-            let is_owned = owners.ours.contains(&target.field()) || owners.others.contains_key(&target.field());
-            let live = live(spec, target).filter(|value| listed.value == FilledValue::remembered(target, value));
-            if let (Some(value), false, false) = (live, is_owned, is_pinned(&last_applied, target)) {
+            let Some(value) = live(spec, target) else {
+                holdings.removed.insert(target.clone());
+                continue;
+            };
+            let field = target.field();
+            let is_owned = owners.ours.contains(&field) || owners.others.contains_key(&field);
+            if !is_owned && listed.is(target, &value) && !is_pinned(&last_applied, target) {
                 holdings.unowned.insert(target.clone());
-                holdings.ours.insert(target.clone(), value);
+                holdings.ours.insert(target.clone(), value.into_owned());
             }
         }
-        let listed = filled.iter().flat_map(|filled| filled.values.keys());
-        holdings.removed = listed.filter(|target| live(spec, target).is_none()).cloned().collect();
         // Of most jobs nobody asks for it.
         let is_compared = |filled: &&Filled| filled.restart.is_some() || filled.quarantine.is_some();
         if let Some(filled) = filled.as_ref().filter(is_compared) {
@@ -99,7 +103,7 @@ impl Holdings {
     pub fn has_lost(&self) -> bool {
         let is_changed = |(target, value): (&Target, &String)| {
             let listed = self.filled.as_ref().and_then(|filled| filled.values.get(target));
-            listed.is_some_and(|listed| listed.value != FilledValue::remembered(target, value))
+            listed.is_some_and(|listed| !listed.is(target, value))
         };
         !self.removed.is_empty() || self.pinned.iter().any(is_changed)
     }
@@ -116,15 +120,15 @@ impl Holdings {
 }
 
 /// The value that stands under exactly this target, options under their flat key.
-fn live(spec: &FlinkDeploymentSpec, target: &Target) -> Option<String> {
+fn live<'a>(spec: &'a FlinkDeploymentSpec, target: &Target) -> Option<Cow<'a, str>> {
     match target {
         Target::Option(key) => match spec.flink_configuration.get(key.as_str())? {
-            Value::String(text) => Some(text.clone()),
-            scalar @ (Value::Bool(_) | Value::Number(_) | Value::Null) => Some(scalar.to_string()),
+            Value::String(text) => Some(Cow::Borrowed(text)),
+            scalar @ (Value::Bool(_) | Value::Number(_) | Value::Null) => Some(Cow::Owned(scalar.to_string())),
             Value::Array(_) | Value::Object(_) => None,
         },
-        Target::LogFile(name) => spec.log_configuration.as_ref()?.get(name).cloned(),
-        Target::PodAnnotation(key) => spec.pod_annotations()?.get(key).cloned(),
+        Target::LogFile(name) => spec.log_configuration.as_ref()?.get(name).map(Cow::from),
+        Target::PodAnnotation(key) => spec.pod_annotations()?.get(key).map(Cow::from),
     }
 }
 
@@ -139,6 +143,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+    use crate::FilledValue;
     use crate::annotations::FILLED;
 
     fn record(pairs: &[(&str, &str)]) -> String {

@@ -68,10 +68,19 @@ impl Levels {
     }
 }
 
+/// The lines that say anything of the root logger.
+fn of_root(file: &str) -> impl Iterator<Item = &str> {
+    file.lines().filter(|line| line.trim_start().starts_with(ROOT))
+}
+
+/// So much of a file as [`root_level`] reads.
+pub(crate) fn root_lines(file: &str) -> String {
+    of_root(file).collect::<Vec<_>>().join("\n")
+}
+
 /// The root logger's level; `None` where the file gives none or an unknown one.
 pub(crate) fn root_level(file: &str) -> Option<Level> {
-    let of_root = file.lines().filter(|line| line.trim_start().starts_with(ROOT));
-    let properties: BTreeMap<&str, &str> = of_root.filter_map(property).collect();
+    let properties: BTreeMap<&str, &str> = of_root(file).filter_map(property).collect();
     level(properties.get(level_key(&properties, ROOT).as_str())?)
 }
 

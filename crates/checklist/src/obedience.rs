@@ -10,7 +10,7 @@ use crate::{Mode, RULES, Rule, find};
 type Annotations = BTreeMap<String, String>;
 
 /// What is left alone.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum OptOut {
     /// Nothing.
     #[default]

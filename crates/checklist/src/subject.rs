@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use flink_api::{
     FlinkDeployment, FlinkDeploymentSpec, FlinkDeploymentStatus, Ingress, JobManagerSpec, JobSpec, Parsed, PodTemplate,
@@ -72,7 +73,7 @@ pub struct Cluster {
     /// `native` or `standalone`; `None` is native.
     pub mode: Option<String>,
     /// Of all pods.
-    pub pod_template: Option<PodTemplate>,
+    pub pod_template: Option<Arc<PodTemplate>>,
     /// Size, replicas and pods of the `JobManager`.
     pub job_manager: JobManagerSpec,
     /// Size, replicas and pods of the `TaskManager`s.

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use checklist::{Evidence, Finding, Verdict};
 use flink_api::Kind;
-use jiff::Timestamp;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::MetricType;
@@ -22,7 +21,7 @@ use tokio::runtime::Handle;
 use crate::cache::CachedJob;
 use crate::events::Reason;
 use crate::jobs::Jobs;
-use crate::pace::Pace;
+use crate::lease::Fence;
 use crate::policies::KnownPolicies;
 use crate::rollout::halted;
 use crate::uid::Uid;
@@ -163,7 +162,7 @@ fn from_zero(labels: impl Iterator<Item = Label>) -> Family<Vec<Label>, Counter>
 
 impl Metrics {
     /// Puts everything into a registry; gauges about jobs are read from the cache at scrape.
-    pub(crate) fn register(&self, registry: &mut Registry, jobs: Jobs, policies: KnownPolicies, pace: Pace) {
+    pub(crate) fn register(&self, registry: &mut Registry, jobs: Jobs, policies: KnownPolicies, fence: &Fence) {
         let inner = &self.0;
         register(registry, &RECONCILIATIONS, &inner.reconciliations);
         register(registry, &DURATIONS, &inner.durations);
@@ -178,7 +177,7 @@ impl Metrics {
         register(registry, &ADMISSION_REVIEWS, &inner.reviews);
         register(registry, &ADMISSION_DURATION, &inner.review_durations);
         register(registry, &LEADER, &inner.leader);
-        registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs, policies, pace }));
+        registry.register_collector(Box::new(AtScrape { inner: inner.clone(), jobs, policies, fence: fence.clone() }));
     }
 
     /// A look at a job is over.
@@ -253,7 +252,7 @@ struct AtScrape {
     inner: Arc<Inner>,
     jobs: Jobs,
     policies: KnownPolicies,
-    pace: Pace,
+    fence: Fence,
 }
 
 impl Collector for AtScrape {
@@ -262,16 +261,21 @@ impl Collector for AtScrape {
         let mut holds: BTreeMap<&str, i64> = BTreeMap::new();
         {
             let standings = self.inner.standings.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut alike: HashMap<*const Verdicts, i64> = HashMap::new();
             let mut count = |standing: &Standing| {
-                for (rule, verdict) in standing.verdicts.iter() {
-                    *findings.entry((rule, verdict.into())).or_default() += 1;
-                }
+                *alike.entry(Arc::as_ptr(&standing.verdicts)).or_default() += 1;
                 if let Some(reason) = standing.hold {
                     *holds.entry(reason).or_default() += 1;
                 }
             };
             // By the cache, not by the map: a look that ends just after its job was deleted leaves its standing behind.
             self.jobs.for_each(|job| standings.by_job.get(&job.uid().into()).into_iter().for_each(&mut count));
+            for verdicts in &standings.verdicts {
+                let jobs = alike.get(&Arc::as_ptr(verdicts)).copied().unwrap_or_default();
+                for (rule, verdict) in verdicts.iter().filter(|_| jobs > 0) {
+                    *findings.entry((rule, verdict.into())).or_default() += jobs;
+                }
+            }
         }
         gauges(
             &mut encoder,
@@ -285,10 +289,10 @@ impl Collector for AtScrape {
             &HELD_JOBS,
             holds.into_iter().map(|(reason, n)| (vec![("reason", reason.to_owned())], n)),
         )?;
-        let (policies, now) = (self.policies.all(), Timestamp::now());
+        let (policies, now) = (self.policies.all(), self.fence.clock().now());
         let is_halted = policies.iter().any(|named| halted(&self.jobs, &named.policy.breaker, now).is_some());
         gauge(&mut encoder, &ROLLOUT_HALTED, i64::from(is_halted))?;
-        gauge(&mut encoder, &WRITE_LIMIT, i64::from(self.pace.limit()))?;
+        gauge(&mut encoder, &WRITE_LIMIT, i64::from(self.fence.pace().limit()))?;
         // Whoever asks without a runtime, as a test does, has no tasks.
         let tasks = Handle::try_current().map_or(0, |runtime| runtime.metrics().num_alive_tasks());
         gauge(&mut encoder, &TASKS, i64::try_from(tasks).unwrap_or(i64::MAX))?;

@@ -1,8 +1,9 @@
 //! Jobs of a fleet look alike: what one of them says already is not kept once more for each of the others.
 
+use std::cell::Cell;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lz4_flex::block::{compress_with_dict, decompress_with_dict};
+use lz4_flex::block::{compress_with_dict, decompress_into_with_dict};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -11,6 +12,14 @@ use serde::de::DeserializeOwned;
 const LONGEST_DICTIONARY: usize = 40 << 10;
 /// A text that does not shrink by this factor is like none before.
 const ALIKE: usize = 4;
+/// Room that a thread keeps for the next text, in bytes: that of most jobs.
+const ROOM: usize = 64 << 10;
+
+thread_local! {
+    /// Room for a text while it is read. Every look takes it: to ask the allocator for as much each time takes longer than to
+    /// unpack.
+    static UNPACKED: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
 
 /// What was kept does not come back as it was. It never should, and is never taken for something empty.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -66,14 +75,26 @@ impl Dictionary {
 }
 
 impl Packed {
-    /// The text.
-    pub(crate) fn unpack(&self) -> Result<Vec<u8>, NotKept> {
-        decompress_with_dict(&self.bytes, self.length as usize, &self.dictionary).map_err(NotKept::because)
+    /// What `read` makes of the text.
+    pub(crate) fn read<T>(&self, read: impl FnOnce(&[u8]) -> Result<T, NotKept>) -> Result<T, NotKept> {
+        // Whoever unpacks something else in `read` finds no room, and makes some.
+        let mut room = UNPACKED.take();
+        let length = self.length as usize;
+        if room.len() < length {
+            room.resize(length, 0);
+        }
+        let text = room.get_mut(..length).unwrap_or_default();
+        let unpacked = decompress_into_with_dict(&self.bytes, text, &self.dictionary).map_err(NotKept::because);
+        let read = unpacked.and_then(|length| read(text.get(..length).unwrap_or_default()));
+        room.truncate(ROOM);
+        room.shrink_to(ROOM);
+        UNPACKED.set(room);
+        read
     }
 
     /// The value whose JSON was packed.
     pub(crate) fn unpack_json<T: DeserializeOwned>(&self) -> Result<T, NotKept> {
-        serde_json::from_slice(&self.unpack()?).map_err(NotKept::because)
+        self.read(|text| serde_json::from_slice(text).map_err(NotKept::because))
     }
 
     /// A text that can neither be unpacked nor read.
@@ -88,6 +109,10 @@ mod tests {
     use std::hash::{DefaultHasher, Hash, Hasher};
 
     use super::*;
+
+    fn unpacked(packed: &Packed) -> Result<Vec<u8>, NotKept> {
+        packed.read(|text| Ok(text.to_vec()))
+    }
 
     /// As jobs are alike: the name stands here and there in what all of them say.
     fn text(name: &str) -> Vec<u8> {
@@ -105,8 +130,17 @@ mod tests {
         let texts: Vec<Vec<u8>> = ["a", "b", "orders", "payments"].map(text).into_iter().chain([Vec::new()]).collect();
         let packed: Vec<Packed> = texts.iter().map(|text| dictionary.pack(text)).collect();
         for (text, packed) in texts.iter().zip(&packed) {
-            assert_eq!(packed.unpack().as_ref(), Ok(text));
+            assert_eq!(unpacked(packed).as_ref(), Ok(text));
         }
+    }
+
+    #[test]
+    fn whoever_reads_one_may_read_another() {
+        let dictionary = Dictionary::default();
+        let [long, short] = [text("orders"), b"short".to_vec()];
+        let [outer, inner] = [&long, &short].map(|text| dictionary.pack(text));
+        let both = outer.read(|outer| Ok((outer.to_vec(), unpacked(&inner)?)));
+        assert_eq!(both, Ok((long, short)));
     }
 
     #[test]
@@ -115,7 +149,7 @@ mod tests {
         let long: Vec<u8> = (0..3000).flat_map(|number| text(&number.to_string())).collect();
         for length in [1, LONGEST_DICTIONARY, (64 << 10) - 1, 64 << 10, (64 << 10) + 1, long.len()] {
             let text = &long[long.len() - length..];
-            assert_eq!(dictionary.pack(text).unpack().as_deref(), Ok(text), "{length} bytes");
+            assert_eq!(unpacked(&dictionary.pack(text)).as_deref(), Ok(text), "{length} bytes");
         }
     }
 
@@ -123,7 +157,7 @@ mod tests {
     fn what_cannot_be_unpacked_is_an_error() {
         let mut packed = Dictionary::default().pack(&text("orders"));
         packed.length -= 1;
-        assert!(packed.unpack().is_err());
+        assert!(unpacked(&packed).is_err());
         assert!(Packed::broken().unpack_json::<serde_json::Value>().is_err());
     }
 

@@ -123,7 +123,7 @@ impl Controller {
     /// Puts what is counted into a registry.
     pub fn register_metrics(&self, registry: &mut Registry) {
         let policies = KnownPolicies::new(self.policies.subscribe());
-        self.metrics.register(registry, self.jobs.clone(), policies, self.fence.pace().clone());
+        self.metrics.register(registry, self.jobs.clone(), policies, &self.fence);
     }
 
     /// True once the first lists are here and FKO's configuration has been looked for.
@@ -188,6 +188,7 @@ impl Controller {
                 client: self.client.clone(),
                 around: around.clone(),
                 metrics: self.metrics.clone(),
+                clock: fence.clock().clone(),
                 watch_namespaces: self.settings.watch_namespaces.clone(),
                 operator_accounts: webhook.operator_accounts,
                 dry_run: self.settings.dry_run,

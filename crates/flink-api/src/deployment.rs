@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ManagedFieldsEntry, ObjectMeta};
 use k8s_openapi::jiff::Timestamp;
@@ -42,7 +43,7 @@ pub struct FlinkDeploymentSpec {
     /// Log files by name; where it is present FKO's own files are not used at all.
     pub log_configuration: Option<BTreeMap<String, String>>,
     /// Template of `JobManager` and `TaskManager` pods.
-    pub pod_template: Option<PodTemplate>,
+    pub pod_template: Option<Arc<PodTemplate>>,
     /// `native` (the default) or `standalone`.
     pub mode: Option<String>,
     /// Size, replicas and pods of the `JobManager`.

@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -13,8 +14,8 @@ pub struct JobManagerSpec {
     pub resource: Option<Resource>,
     /// Size in the form of Kubernetes (FKO from 1.16 on); where it is there `resource` is not read.
     pub resources: Option<ResourceRequirements>,
-    /// Merged over the common pod template.
-    pub pod_template: Option<PodTemplate>,
+    /// Merged over the common pod template; whoever looks at the process shares it.
+    pub pod_template: Option<Arc<PodTemplate>>,
     /// Amazon EMR on EKS: the directory of high availability, which its operator then sets up.
     pub storage_dir: Option<String>,
 }
@@ -30,7 +31,7 @@ pub struct TaskManagerSpec {
     /// Size in the form of Kubernetes (FKO from 1.16 on); where it is there `resource` is not read.
     pub resources: Option<ResourceRequirements>,
     /// Merged over the common pod template.
-    pub pod_template: Option<PodTemplate>,
+    pub pod_template: Option<Arc<PodTemplate>>,
 }
 
 /// `resource` of a `JobManager` or `TaskManager`.

@@ -72,7 +72,7 @@ pub(crate) fn pod_templates(subject: &Subject, process: Process) -> impl Iterato
         Process::JobManager => &cluster.job_manager.pod_template,
         Process::TaskManager => &cluster.task_manager.pod_template,
     };
-    [&cluster.pod_template, own].into_iter().flatten()
+    [&cluster.pod_template, own].into_iter().flatten().map(AsRef::as_ref)
 }
 
 fn main_containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {

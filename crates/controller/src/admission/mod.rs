@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use checklist::Policy;
 use flink_api::FIELD_MANAGER;
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use k8s_openapi::api::core::v1::Namespace;
 use kube::{Api, Client};
 use tokio::net::TcpListener;
@@ -24,6 +24,7 @@ use tokio::time::Instant;
 use tracing::{debug, info, warn};
 
 use crate::error::GatherError;
+use crate::lease::{Clock, Fence};
 use crate::metrics::Metrics;
 use crate::namespaces::NamespaceMetadata;
 use crate::policies::RemediationPolicy;
@@ -82,6 +83,7 @@ pub(crate) struct Admission {
     pub(crate) client: Client,
     pub(crate) around: Around,
     pub(crate) metrics: Metrics,
+    pub(crate) clock: Clock,
     /// Namespaces that are watched; empty means all.
     pub(crate) watch_namespaces: Vec<String>,
     pub(crate) operator_accounts: Vec<String>,
@@ -120,7 +122,7 @@ impl Admission {
         let Some(kind) = request.kind().filter(|_| self.is_concerned(request)) else {
             return Ruling::as_sent(Outcome::Passed);
         };
-        let now = Timestamp::now();
+        let now = self.clock.now();
         let Some(arriving) = Arriving::read(request, kind, now) else { return Ruling::as_sent(Outcome::Unreadable) };
         let name = arriving.deployment.name().to_owned();
         // A name that is made up later may be part of what is filled.
@@ -187,7 +189,7 @@ pub(crate) async fn run(
     listener: TcpListener,
     admission: Admission,
     source: CertificateSource,
-    fence: crate::lease::Fence,
+    fence: Fence,
     stop: watch::Receiver<bool>,
 ) {
     let served = Arc::new(Served::default());

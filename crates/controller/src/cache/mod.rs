@@ -58,8 +58,8 @@ impl CachedJob {
     /// # Errors
     /// It does not come back as it was packed: nobody can say how it stands.
     pub fn read(&self) -> Result<FlinkDeployment, NotKept> {
-        let text = self.rest.as_ref().map_err(NotKept::clone)?.unpack()?;
-        let mut job = FlinkDeployment::from_kept(&text).map_err(NotKept::because)?;
+        let rest = self.rest.as_ref().map_err(NotKept::clone)?;
+        let mut job = rest.read(|kept| FlinkDeployment::from_kept(kept).map_err(NotKept::because))?;
         let text = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
         let metadata = &mut job.metadata;
         (metadata.name, metadata.namespace) = (text(self.name()), text(self.namespace()));

@@ -40,14 +40,14 @@ const POST_TIMEOUT: Duration = Duration::from_secs(10);
 /// Notes about one object within [`AGAIN`]; a changing note must not become a storm.
 const BURST: u32 = 25;
 
-/// Which Events are said, by name, and until when that is enough.
+/// Which notices are said, and until when that is enough.
 #[derive(Debug, Default)]
 pub struct Said(Mutex<HashMap<Uid, SaidOf>>);
 
 /// What is said of one object.
 #[derive(Debug)]
 struct SaidOf {
-    /// Events by a hash of their name, with the time until which that is enough.
+    /// Notices by their hash, with the time until which that is enough.
     until: Vec<(u64, Instant)>,
     /// Events that count for a storm, and since when.
     counted: (Instant, u32),
@@ -95,19 +95,19 @@ impl Said {
     }
 }
 
-/// By which an Event is known to have been said.
+/// By which a notice is known to have been said. The Event's name does the same for the API server, and takes longer.
 #[derive(Clone, Copy, Debug)]
 struct Name {
     uid: Uid,
-    /// Of the Event's name.
+    /// Of the notice.
     hash: u64,
 }
 
 impl Name {
-    fn of(uid: &str, name: &str) -> Self {
+    fn of(About { regarding, notice }: &About) -> Self {
         let mut hasher = DefaultHasher::new();
-        name.hash(&mut hasher);
-        Self { uid: uid.into(), hash: hasher.finish() }
+        notice.hash(&mut hasher);
+        Self { uid: regarding.uid.as_deref().unwrap_or_default().into(), hash: hasher.finish() }
     }
 }
 
@@ -135,15 +135,14 @@ impl EventSink {
     /// Queues a notice unless it is said already. A full queue drops it; the next look at the object tries again.
     pub fn say(&self, about: About) {
         let (now, reason) = (Instant::now(), about.notice.reason);
-        let event = event(about, &self.instance, self.clock.now());
-        let uid = event.regarding.as_ref().and_then(|object| object.uid.as_deref()).unwrap_or_default();
-        let name = Name::of(uid, event.metadata.name.as_deref().unwrap_or_default());
+        let name = Name::of(&about);
         if !self.said.is_news(name, now) {
             return;
         }
         // What was changed is always told: changes are bounded by themselves.
         let is_change = matches!(reason, Reason::Remediated | Reason::RemediationWithdrawn);
         let is_storm = !is_change && self.said.is_storm(name.uid, now);
+        let event = event(about, &self.instance, self.clock.now());
         let item = Item { name, reason, asked: now, event: self.events.pack_json(&event) };
         if is_storm || self.queue.try_send(item).is_err() {
             self.said.set(name, None);

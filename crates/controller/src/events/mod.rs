@@ -55,7 +55,7 @@ pub enum EventType {
 pub(crate) const LONGEST_NOTE: usize = 1024;
 
 /// One thing to say about one object.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Notice {
     /// Why.
     pub reason: Reason,

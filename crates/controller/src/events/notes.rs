@@ -29,13 +29,13 @@ pub(crate) fn notices(deployment: &FlinkDeployment, look: &Look, dry_run: bool, 
     }
     notices.extend(denied(obedience, chosen));
     notices.extend(expiry(obedience, now));
-    let place = lasting_place(deployment);
+    let place = || lasting_place(deployment);
     let changed = holdings.filled.as_ref().filter(|filled| is_news(filled, now));
-    notices.extend(changed.map(|filled| remediated(filled, &place)));
+    notices.extend(changed.map(|filled| remediated(filled, &place())));
     notices.extend(
         holdings.filled.as_ref().and_then(|filled| restarted(deployment, filled, look.verification.standing, now)),
     );
-    notices.extend(pending(plan, &place, dry_run));
+    notices.extend(pending(plan, place, dry_run));
     notices.extend(advised(plan, obedience));
     notices
 }
@@ -120,7 +120,7 @@ fn remediated(filled: &Filled, place: &str) -> Notice {
     Notice { salt: filled.at.to_string(), ..Notice::new(Reason::Remediated, note) }
 }
 
-fn pending(plan: &Plan, place: &str, dry_run: bool) -> Option<Notice> {
+fn pending(plan: &Plan, place: impl Fn() -> String, dry_run: bool) -> Option<Notice> {
     let fills = by_rule(plan.fills.iter().map(|(target, fill)| (fill.rule, target.shown(&fill.value))));
     let leaving = plan.leaving.iter().map(|target| format!("removal of {target}, which its owner took over"));
     let all: Vec<String> = fills.into_iter().chain(leaving).collect();
@@ -134,7 +134,7 @@ fn pending(plan: &Plan, place: &str, dry_run: bool) -> Option<Notice> {
         }
         Timing::Held(reason) => {
             let is_conflict = matches!(reason, checklist::HoldReason::TugOfWar(_));
-            let place = if is_conflict { place } else { "" };
+            let place = if is_conflict { place() } else { String::new() };
             let rest = format!(". Held: {reason}. Plan {hash}.{place} {HOW_TO_OPT_OUT}");
             let told = if is_conflict { Reason::RemediationConflict } else { Reason::RemediationHeld };
             Some(notice(told, fitted(would, &all, &rest)))

@@ -9,7 +9,7 @@ use crate::cache::Packer;
 fn every_described_metric_is_exposed_under_its_name() {
     let metrics = Metrics::default();
     let mut registry = Registry::with_prefix("flink_remedy");
-    metrics.register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default(), Pace::new(16));
+    metrics.register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default(), &Fence::new(16));
     metrics.reconciled("Settled");
     metrics.stage("plan", "ok", Duration::from_millis(1));
     metrics.remediated("CKP003");
@@ -29,7 +29,7 @@ fn every_described_metric_is_exposed_under_its_name() {
 #[test]
 fn what_alerts_count_is_there_before_it_happens() {
     let mut registry = Registry::with_prefix("flink_remedy");
-    Metrics::default().register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default(), Pace::new(16));
+    Metrics::default().register(&mut registry, Jobs::new(Vec::new()), KnownPolicies::default(), &Fence::new(16));
     let mut text = String::new();
     encode(&mut text, &registry).unwrap();
     for series in [

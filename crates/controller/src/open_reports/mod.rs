@@ -53,6 +53,11 @@ impl OpenReportSink {
         Self(None)
     }
 
+    /// Whether nobody asked for such reports.
+    pub(crate) fn is_off(&self) -> bool {
+        self.0.is_none()
+    }
+
     /// Queues a report if it says anything new. Where there is no room, the job's next look tries again.
     pub(crate) fn tell(&self, job: &FlinkDeployment, content: &ReportContent) {
         let Self(Some((sender, said))) = self else { return };

@@ -115,7 +115,7 @@ pub async fn reconcile(job: &CachedJob, context: &Context) -> Result<Duration, E
     let deployment = whole(job)?;
     let gathered = gather(&context.around, &deployment)?; // reads caches only
     let started = Instant::now();
-    let look = match look(context, &deployment, &gathered, now).await {
+    let look = match look(context, job.digest(), &deployment, &gathered, now).await {
         Ok(look) => look,
         Err(SubjectError::NoSessionCluster(_)) if is_new(&deployment, now) => {
             context.metrics.reconciled(Outcome::Waiting.into());
@@ -148,6 +148,8 @@ fn is_new(deployment: &FlinkDeployment, now: Timestamp) -> bool {
 
 /// Everything that the pure stages know of one job.
 pub(crate) struct Look {
+    /// Digest of all that a look reads of the object.
+    pub(crate) job: u64,
     /// The policy that counts.
     pub(crate) chosen: Chosen,
     pub(crate) holdings: Holdings,
@@ -183,6 +185,7 @@ impl Look {
 
 async fn look(
     context: &Context,
+    job: u64,
     deployment: &FlinkDeployment,
     gathered: &Gathered,
     now: Timestamp,
@@ -211,7 +214,7 @@ async fn look(
     situation.evidence = verification.evidence();
     let plan = plan(&subject, &situation, &holdings, &obedience, policy);
     let (quiet_until, changed) = (situation.quiet_until, situation.changed);
-    Ok(Look { chosen, holdings, obedience, plan, quiet_until, verification, changed, rounds: 0 })
+    Ok(Look { job, chosen, holdings, obedience, plan, quiet_until, verification, changed, rounds: 0 })
 }
 
 /// Decides and writes. A restart first takes a slot of the cluster's, and is held when other jobs have them all.

@@ -48,8 +48,8 @@ impl Records {
             }
             // Another manager may have taken over the record first; one that came with a copied manifest says something else.
             (record, Some(seen)) if record.is_none_or(|record| digest(record) == seen.digest) => {
-                match seen.record.unpack() {
-                    Ok(record) => holdings.without_record(deployment, &String::from_utf8_lossy(&record)),
+                match seen.record.read(|record| Ok(String::from_utf8_lossy(record).into_owned())) {
+                    Ok(record) => holdings.without_record(deployment, &record),
                     Err(error) => {
                         let (namespace, name) = (deployment.namespace(), deployment.name());
                         warn!(trouble = %Trouble::NotKept, namespace, name, %error, "what was taken away from a job is not known any more");

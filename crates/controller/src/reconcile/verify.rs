@@ -15,7 +15,7 @@ pub(crate) const NEWS: SignedDuration = SignedDuration::from_hours(1);
 const WHILE_WATCHED: Duration = Duration::from_secs(10);
 
 /// How the last restart stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Standing {
     /// There is none, or what has come of it is told elsewhere or no longer ours to tell.
     Nothing,

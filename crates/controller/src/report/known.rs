@@ -7,13 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use checklist::HoldReason;
-use flink_api::{HoldReport, RemediationReport, ReportContent};
+use flink_api::{HoldReport, RemediationReport, ReportContent, Standing};
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
 use super::history::Remembered;
+use super::inputs::Inputs;
 use crate::packed::{Dictionary, NotKept, Packed};
 use crate::troubles::Trouble;
 use crate::uid::Uid;
@@ -49,6 +50,8 @@ struct Known {
     hold: Option<KnownHold>,
     /// What it says of the past; `None` where that is nothing.
     remembered: Option<Result<Packed, NotKept>>,
+    /// What was seen of the job when a look last came to just this report, and where the job stands by it.
+    made_of: Option<(Inputs, Standing)>,
 }
 
 /// A hold, as far as it decides what is news.
@@ -89,7 +92,7 @@ impl Known {
             message.hash(&mut hasher);
         }
         let hold = hold.as_ref().map(KnownHold::of);
-        Self { owner: owner.into(), digest: hasher.finish(), hold, remembered: None }
+        Self { owner: owner.into(), digest: hasher.finish(), hold, remembered: None, made_of: None }
     }
 
     fn with_past(self, content: &ReportContent, packed: &Dictionary) -> Self {
@@ -223,6 +226,22 @@ impl Reports {
     pub(crate) fn remembered(&self, key: &Key, uid: &str, now: Instant) -> Result<Option<Remembered>, NotKept> {
         let seen = self.lock();
         latest(&seen, key, now).filter(|known| known.owner == uid.into()).map(Known::remembered).transpose()
+    }
+
+    /// Where the job stands by its report, if that is what these inputs come to: such a report need not be made once more.
+    pub(crate) fn stands(&self, key: &Key, uid: &str, inputs: Inputs) -> Option<Standing> {
+        let seen = self.lock();
+        // What is on its way may be written or not.
+        let known = seen.known.get(key).filter(|known| known.owner == uid.into() && !seen.wanted.contains_key(key));
+        known?.made_of.filter(|(known, _)| *known == inputs).map(|(_, standing)| standing)
+    }
+
+    /// These inputs come to this content. Remembered with a report that says just this, for as long as it stands.
+    pub(crate) fn made_of(&self, key: &Key, uid: &str, content: &ReportContent, inputs: Inputs) {
+        let made = Known::of(uid, content);
+        if let Some(known) = self.lock().known.get_mut(key).filter(|known| known.says(&made)) {
+            known.made_of = Some((inputs, content.standing));
+        }
     }
 
     /// Whether this content differs from what the job's report says; it then counts as written until the watch, the

@@ -4,6 +4,7 @@
 mod content;
 mod follow;
 mod history;
+mod inputs;
 mod known;
 mod name;
 mod writer;
@@ -28,6 +29,7 @@ use crate::reconcile::apply::{Applied, ApplyError};
 use crate::reconcile::{Context, Look, Outcome};
 use crate::rollout;
 use crate::troubles::Trouble;
+use inputs::Inputs;
 
 /// Says everything that is to be said after a look.
 pub(crate) fn report(
@@ -136,8 +138,7 @@ fn tell(
     now: Timestamp,
 ) -> bool {
     let mode = look.mode();
-    let before = last_report(context, deployment);
-    let told = content::content(content::Seen {
+    let seen = content::Seen {
         deployment,
         plan: &look.plan,
         holdings: &look.holdings,
@@ -147,22 +148,36 @@ fn tell(
         dry_run: context.dry_run,
         refused,
         restart: look.verification.standing,
-        before: before.as_ref().ok().and_then(Option::as_ref),
+        before: None,
         chosen: &look.chosen,
-    });
-    context.tally.stands(deployment.uid(), &look.chosen.policy.name, told.standing);
+    };
+    let is_reported = is_reported(context, deployment, look.policy());
+    let policy = &look.chosen.policy.name;
+    let (key, reports) = (name::key(deployment), context.reports.reports());
+    let inputs = Inputs::of(seen, look.job).filter(|_| is_reported && context.open_reports.is_off());
+    if let Some(standing) = inputs.and_then(|inputs| reports.stands(&key, deployment.uid(), inputs)) {
+        context.tally.stands(deployment.uid(), policy, standing);
+        return true;
+    }
+    let before = reports.remembered(&key, deployment.uid(), Instant::now());
+    let told = content::content(content::Seen { before: before.as_ref().ok().and_then(Option::as_ref), ..seen });
+    context.tally.stands(deployment.uid(), policy, told.standing);
     // Whoever wants silence is not told of it anew.
     let is_silent = mode == Mode::Off && matches!(before, Ok(None));
     if mode != Mode::Off {
         context.open_reports.tell(deployment, &told);
     }
-    if is_silent || !is_reported(context, deployment, look.policy()) {
+    if is_silent || !is_reported {
         return true;
     }
-    match before {
-        Ok(_) => context.reports.tell(deployment, &told, now),
-        Err(error) => left_as_it_is(deployment, &error),
+    if let Err(error) = before {
+        return left_as_it_is(deployment, &error);
     }
+    let is_queued = context.reports.tell(deployment, &told, now);
+    if let Some(inputs) = inputs {
+        reports.made_of(&key, deployment.uid(), &told, inputs);
+    }
+    is_queued
 }
 
 /// A report whose past is not known any more is not written over. True: to try again would not help.

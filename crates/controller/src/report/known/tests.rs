@@ -124,3 +124,25 @@ fn reports_are_on_where_they_can_be_written() {
     assert!(reports.are_on("a") && !reports.are_on("b") && !reports.are_on("c"));
     assert!(reports.on(&scopes[1]) && reports.are_on("b"));
 }
+
+#[test]
+fn what_a_look_came_to_counts_while_the_report_says_just_that() {
+    let (reports, told, instant) = (reports(), content("Apply", None), Instant::now());
+    let [inputs, others] = [Inputs::test(1), Inputs::test(2)];
+    let stands = |uid: &str, inputs| reports.stands(&key(), uid, inputs);
+    reports.made_of(&key(), "u", &told, inputs);
+    assert_eq!(stands("u", inputs), None, "there is no report");
+    reports.saw(key(), &shown("u", &told));
+    assert_eq!(stands("u", inputs), None, "nobody knows what it was made of");
+    reports.made_of(&key(), "u", &content("Advise", None), inputs);
+    assert_eq!(stands("u", inputs), None, "it says something else");
+    reports.made_of(&key(), "u", &told, inputs);
+    assert_eq!(stands("u", inputs), Some(told.standing));
+    assert_eq!((stands("u", others), stands("v", inputs)), (None, None));
+    assert!(reports.is_news(&key(), "u", &content("Advise", None), now(), instant));
+    assert_eq!(stands("u", inputs), None, "another one is on its way");
+    reports.not_written(&key());
+    assert_eq!(stands("u", inputs), Some(told.standing));
+    reports.saw(key(), &shown("u", &content("Advise", None)));
+    assert_eq!(stands("u", inputs), None, "somebody has changed it");
+}
