@@ -63,9 +63,10 @@ test: check e2e-prepare option-catalogue-check ## everything: checks, all tests,
 	cargo build --locked --package flink-remedy --package e2e
 	cargo test --locked --workspace
 
-bench: controlplane crds peer ## what our work costs beside floors and peers; the report is target/bench/report.json
-	cargo build --locked --release --package flink-remedy --package e2e
-	target/release/bench
+bench: controlplane crds peer ## what our work costs beside floors and peers, with the binary of the image; the report is target/bench/report.json
+	cargo build --locked --release --package e2e
+	packaging/binary.sh "$(FLINK_REMEDY_CACHE)"
+	FLINK_REMEDY_BIN="$$(packaging/binary.sh --print "$(FLINK_REMEDY_CACHE)")/flink-remedy" target/release/bench
 
 # What is found goes into the cache; what shall be tried again for ever is copied into crates/fuzz/corpus.
 fuzz: $(CARGO_FUZZ) ## let libFuzzer look for input that breaks a promise (FUZZ_SECONDS for each target; needs a C++ compiler)

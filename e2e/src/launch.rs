@@ -159,7 +159,7 @@ impl Launch {
 
         let mut of_node = Running::default();
         let node = if self.node { Some(Node::start(&self.dir, &mut of_node)?) } else { None };
-        let (mut running, server) = self.serve(&admin_token).await?;
+        let (mut running, server, etcd) = self.serve(&admin_token).await?;
         running.children.append(&mut of_node.children);
         let ca = self.dir.join("pki/ca.crt");
         write_kubeconfig(&self.dir.join("kubeconfig"), &server, Some(&ca), &admin_token)?;
@@ -178,21 +178,21 @@ impl Launch {
         if let Some(name) = running.ended() {
             bail!("{name} has ended: {}", self.log_tail(name));
         }
-        let state = State { server, admin_token, crds: self.crds, processes: running.identify()? };
+        let state = State { server, etcd, admin_token, crds: self.crds, processes: running.identify()? };
         state.store(&self.dir)?;
         Ok((running, state))
     }
 
     /// etcd and kube-apiserver; again with other ports when somebody else was faster to take one.
-    async fn serve(&self, admin_token: &str) -> Result<(Running, String)> {
+    async fn serve(&self, admin_token: &str) -> Result<(Running, String, String)> {
         for attempt in 1.. {
             // Where a NetworkPolicy expects an API server; a node has a network of its own, in which nobody else has taken it.
             let api = if self.node { 6443 } else { free_port()? };
-            let etcd = free_port()?;
+            let etcd = format!("http://127.0.0.1:{}", free_port()?);
             let server = format!("https://{}:{api}", self.address());
             let mut running = Running::default();
-            running.children.push(("etcd", self.etcd(etcd)?));
-            let mut apiserver = self.apiserver(etcd, api)?;
+            running.children.push(("etcd", self.etcd(&etcd)?));
+            let mut apiserver = self.apiserver(&etcd, api)?;
             running.children.push(("kube-apiserver", start(&mut apiserver, "kube-apiserver")?));
             running.commands.push(("kube-apiserver", apiserver));
             let probe = client(&server, Some(&self.dir.join("pki/ca.crt")), admin_token).await?;
@@ -207,7 +207,7 @@ impl Launch {
                 ensure!(start.elapsed() < READY, "not ready: {}", self.log_tail("kube-apiserver"));
                 sleep(Duration::from_millis(50)).await;
             };
-            let Some(name) = ended else { return Ok((running, server)) };
+            let Some(name) = ended else { return Ok((running, server, etcd)) };
             let tail = self.log_tail(name);
             let port_taken = tail.contains("address already in use");
             ensure!(port_taken && attempt < ATTEMPTS, "{name} has ended: {tail}");
@@ -222,8 +222,7 @@ impl Launch {
         if self.node { NODE } else { "127.0.0.1" }
     }
 
-    fn etcd(&self, port: u16) -> Result<Child> {
-        let client = format!("http://127.0.0.1:{port}");
+    fn etcd(&self, client: &str) -> Result<Child> {
         self.spawn(
             "etcd",
             &[
@@ -232,17 +231,19 @@ impl Launch {
                 format!("--advertise-client-urls={client}"),
                 "--listen-peer-urls=http://127.0.0.1:0".into(),
                 "--unsafe-no-fsync".into(),
+                // Room for tens of thousands of jobs with their history; it takes what it needs.
+                "--quota-backend-bytes=17179869184".into(),
                 "--log-level=warn".into(),
             ],
         )
     }
 
-    fn apiserver(&self, etcd: u16, port: u16) -> Result<Command> {
+    fn apiserver(&self, etcd: &str, port: u16) -> Result<Command> {
         let file = |name: &str| self.path(name);
         self.command(
             "kube-apiserver",
             &[
-                format!("--etcd-servers=http://127.0.0.1:{etcd}"),
+                format!("--etcd-servers={etcd}"),
                 format!("--bind-address={}", self.address()),
                 format!("--advertise-address={}", self.address()),
                 format!("--secure-port={port}"),

@@ -173,6 +173,11 @@ impl ControlPlane {
         &self.state.server
     }
 
+    /// The address of its etcd, `http://127.0.0.1:PORT`.
+    pub fn etcd(&self) -> &str {
+        &self.state.etcd
+    }
+
     /// The PEM file of the CA that signed the API server's certificate.
     pub fn ca(&self) -> PathBuf {
         self.dir.join("pki/ca.crt")

@@ -17,6 +17,8 @@ const FILE: &str = "state.json";
 pub struct State {
     /// The kube-apiserver, `https://127.0.0.1:PORT`.
     pub server: String,
+    /// What it keeps everything in, `http://127.0.0.1:PORT`.
+    pub etcd: String,
     /// The bearer token of user `admin`, group `system:masters`.
     pub admin_token: String,
     /// The form of the installed CRDs.

@@ -10,6 +10,7 @@
 )]
 
 mod admission;
+mod copies;
 mod fill;
 mod fleet;
 mod ground;
@@ -29,12 +30,16 @@ fn main() -> ExitCode {
     if is_asked("micro") {
         micro::run(&mut report);
     }
+    // After each part: what ends a later one takes none of these away.
+    report.write();
     runtime.block_on(async {
         if is_asked("fill") {
             fill::run(&mut report).await;
+            report.write();
         }
         if is_asked("admission") {
             admission::run(&mut report).await;
+            report.write();
         }
         if is_asked("fleet") {
             fleet::run(&mut report).await;

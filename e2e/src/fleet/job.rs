@@ -65,7 +65,7 @@ fn annotations(namespace: &str, number: usize) -> Value {
                 "spec": spec(namespace, number)});
             annotations["kubectl.kubernetes.io/last-applied-configuration"] = json!(format!("{applied}\n"));
         }
-        _ => annotations["kustomize.toolkit.fluxcd.io/checksum"] = json!(format!("{:064x}", number * 7919)),
+        _ => annotations["kustomize.toolkit.fluxcd.io/checksum"] = json!(checksum(number)),
     }
     annotations
 }
@@ -197,20 +197,41 @@ fn pod_template(namespace: &str, name: &str) -> Value {
     })
 }
 
+fn checksum(number: usize) -> String {
+    format!("{:064x}", number * 7919)
+}
+
+fn id(number: usize) -> String {
+    format!("{:032x}", number * 104_729 + 1)
+}
+
+fn savepoint(number: usize) -> String {
+    format!("s3://flink-state-production/savepoints/{number}/savepoint-{number:06x}-4a1c")
+}
+
+fn started(number: usize) -> u64 {
+    1_767_000_000_000 + number as u64 * 1000
+}
+
+/// What one job has and no other.
+pub(super) fn marks(number: usize) -> [String; 5] {
+    [name(number), checksum(number), id(number), savepoint(number), started(number).to_string()]
+}
+
 /// What FKO 1.10 says of a job that runs and is stable.
 pub fn status(number: usize, generation: i64, spec: &Value) -> Value {
     let kept = reconciled(generation, spec);
-    let started = 1_767_000_000_000_u64 + number as u64 * 1000;
+    let started = started(number);
     json!({
         "clusterInfo": {"flink-revision": "b1fe7b4 @ 2024-06-21T10:22:11+02:00", "flink-version": "1.19.1",
             "state-size": "53687091200", "total-cpu": "9.0", "total-memory": "19327352832"},
         "jobManagerDeploymentStatus": "READY",
-        "jobStatus": {"jobId": format!("{:032x}", number * 104_729 + 1), "jobName": name(number),
+        "jobStatus": {"jobId": id(number), "jobName": name(number),
             "startTime": started.to_string(), "state": "RUNNING", "updateTime": (started + 60_000).to_string(),
             "checkpointInfo": {"lastPeriodicCheckpointTimestamp": 0}, "savepointInfo": {
                 "lastPeriodicSavepointTimestamp": started, "savepointHistory": [],
                 "lastSavepoint": {"timeStamp": started, "triggerType": "UPGRADE", "formatType": "CANONICAL",
-                    "location": format!("s3://flink-state-production/savepoints/{number}/savepoint-{number:06x}-4a1c")}}},
+                    "location": savepoint(number)}}},
         "lifecycleState": "STABLE",
         "observedGeneration": generation,
         "reconciliationStatus": {"lastReconciledSpec": kept, "lastStableSpec": kept,

@@ -78,6 +78,16 @@ impl Fleet {
         (sizes.iter().copied().min().unwrap_or_default(), sizes.iter().sum::<usize>() / sizes.len().max(1))
     }
 
+    /// The name of a job.
+    pub fn name(number: usize) -> String {
+        job::name(number)
+    }
+
+    /// What one job has and no other.
+    pub fn marks(number: usize) -> [String; 5] {
+        job::marks(number)
+    }
+
     /// The namespace of a job.
     pub fn namespace(&self, number: usize) -> &str {
         &self.namespaces[number % self.namespaces.len()]
