@@ -157,8 +157,12 @@ async fn page(admin: &Client, token: &str) -> kube::Result<Listed> {
 /// How long the API server takes to send every job, page by page, in seconds.
 async fn sent(plane: &ControlPlane) -> f64 {
     let admin = plane.admin().await;
-    // It takes in one by one what etcd tells it of, and lists nothing before it has all.
-    await_condition("the API server to have seen every job", PATIENCE, async || page(&admin, "").await.map(drop)).await;
+    // It takes in one by one what etcd tells it of; a first page it may still ask etcd for, another it has not before it has all.
+    await_condition("the API server to have seen every job", PATIENCE, async || {
+        let first = page(&admin, "").await?;
+        page(&admin, &first.metadata.continue_.unwrap_or_default()).await.map(drop)
+    })
+    .await;
     let (began, mut next) = (Instant::now(), Some(String::new()));
     while let Some(token) = next {
         let listed = page(&admin, &token).await.unwrap();
