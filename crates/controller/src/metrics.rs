@@ -271,8 +271,8 @@ impl Collector for AtScrape {
             // By the cache, not by the map: a look that ends just after its job was deleted leaves its standing behind.
             self.jobs.for_each(|job| standings.by_job.get(&job.uid().into()).into_iter().for_each(&mut count));
             for verdicts in &standings.verdicts {
-                let jobs = alike.get(&Arc::as_ptr(verdicts)).copied().unwrap_or_default();
-                for (rule, verdict) in verdicts.iter().filter(|_| jobs > 0) {
+                let Some(jobs) = alike.get(&Arc::as_ptr(verdicts)) else { continue };
+                for (rule, verdict) in verdicts.iter() {
                     *findings.entry((rule, verdict.into())).or_default() += jobs;
                 }
             }

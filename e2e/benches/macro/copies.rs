@@ -1,5 +1,5 @@
-//! A fleet that was filled a day ago: copies of jobs that are there, with their reports, written straight into etcd, which takes more
-//! of them in a minute than an API server in an hour. Names, uids and what else differs from job to job differ here too.
+//! A fleet that was filled a day ago: copies of jobs that are there, with their reports, written straight into etcd, which takes them
+//! far quicker than an API server. Names, uids and what else differs from job to job differ here too.
 
 use std::ops::Range;
 

@@ -138,6 +138,14 @@ fn advised(head: &str, content: &ReportContent) -> String {
     }
 }
 
+/// Whether a report has a line for it, beyond counting.
+pub(super) fn is_listed(verdict: Verdict) -> bool {
+    match verdict {
+        Verdict::Gap | Verdict::Advice | Verdict::Implicit => true,
+        Verdict::Pass | Verdict::NotApplicable => false,
+    }
+}
+
 fn findings(plan: &Plan, obedience: &Obedience) -> FindingsReport {
     // Of a job that is opted out whole everything is told; a rule that is opted out finds nothing.
     let is_silent = |rule| obedience.opt_out != OptOut::All && obedience.is_opted_out(rule);
@@ -146,10 +154,7 @@ fn findings(plan: &Plan, obedience: &Obedience) -> FindingsReport {
         let found = told.iter().filter(|finding| finding.judgement.verdict == verdict);
         u32::try_from(found.count()).unwrap_or(u32::MAX)
     };
-    let items = told.iter().filter(|finding| match finding.judgement.verdict {
-        Verdict::Gap | Verdict::Advice | Verdict::Implicit => true,
-        Verdict::Pass | Verdict::NotApplicable => false,
-    });
+    let items = told.iter().filter(|finding| is_listed(finding.judgement.verdict));
     let items = items.take(MOST).map(|finding| FindingReport {
         rule: finding.rule.code.to_owned(),
         name: finding.rule.name.to_owned(),

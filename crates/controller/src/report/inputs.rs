@@ -3,9 +3,9 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use checklist::{OptOut, Timing, Verdict};
+use checklist::{OptOut, Timing};
 
-use super::content::Seen;
+use super::content::{Seen, is_listed};
 
 /// Digest of everything that the report of a settled job is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +45,7 @@ impl Inputs {
         for finding in &plan.findings {
             let judgement = &finding.judgement;
             (finding.rule.code, judgement.verdict, &judgement.about).hash(&mut hasher);
-            if !matches!(judgement.verdict, Verdict::Pass | Verdict::NotApplicable) {
+            if is_listed(judgement.verdict) {
                 judgement.message.hash(&mut hasher);
             }
         }
@@ -57,7 +57,7 @@ impl Inputs {
 mod tests {
     use checklist::policy::{Chosen, Policies};
     use checklist::{
-        Evidence, HoldReason, Holdings, Mode, Obedience, Plan, Platform, Policy, Situation, Subject, plan,
+        Evidence, HoldReason, Holdings, Mode, Obedience, Plan, Platform, Policy, Situation, Subject, Verdict, plan,
     };
     use flink_api::FlinkDeployment;
     use serde_json::json;
