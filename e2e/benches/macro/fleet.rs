@@ -8,7 +8,7 @@ use std::{env, fs};
 
 use e2e::fleet::Fleet;
 use e2e::objects::apply_yaml;
-use e2e::{ControlPlane, Crds, Operator, OperatorOptions, await_condition};
+use e2e::{AuditEntry, ControlPlane, Crds, Mark, Operator, OperatorOptions, await_condition};
 use kube::Client;
 use kube::core::ListMeta;
 use serde::Deserialize;
@@ -84,7 +84,7 @@ pub(crate) async fn run(report: &mut Report) {
 async fn settle(plane: &ControlPlane, size: usize) {
     let operator = start(plane).await;
     operator.wait_ready().await;
-    settled(&operator, size).await;
+    settled(plane, &operator, size).await;
 }
 
 impl Footprint {
@@ -134,7 +134,7 @@ async fn footprint(plane: &ControlPlane, size: usize) -> Footprint {
     })
     .await;
     let ready = began.elapsed().as_secs_f64();
-    settled(&operator, size).await;
+    settled(plane, &operator, size).await;
     let resident = resident(&operator);
     let mut looked = Vec::new();
     for round in 0..ROUNDS {
@@ -194,11 +194,8 @@ async fn look_again(plane: &ControlPlane, operator: &Operator, size: usize, per_
     .await;
     let spent = processor_time(operator) - before;
     // What is told of a look is written behind it.
-    settled(operator, size).await;
-    let writes = plane.audit().query().since(mark).user("system:serviceaccount:flink-remedy:flink-remedy").writes();
-    let writes = writes.entries();
-    let mut others = writes.iter().filter(|write| !matches!(write.resource.as_str(), "leases" | "remediationpolicies"));
-    let written = others.next();
+    settled(plane, operator, size).await;
+    let written = written(plane, mark);
     assert!(written.is_none(), "a change of the policy that changes nothing has written {written:?}");
     spent
 }
@@ -210,22 +207,27 @@ async fn looks(operator: &Operator) -> f64 {
     counts.filter_map(|count| count.parse::<f64>().ok()).sum()
 }
 
-/// Returns when every job was looked at and nothing more happens.
-async fn settled(operator: &Operator, size: usize) {
-    let state = async || (looks(operator).await, processor_time(operator));
-    let (mut since, mut last) = (Instant::now(), state().await);
+/// Returns when every job was looked at and nothing more is written: Events of many jobs take longer than the looks.
+async fn settled(plane: &ControlPlane, operator: &Operator, size: usize) {
+    let (mut since, mut mark) = (Instant::now(), plane.audit().mark());
     // To ask costs what a scrape costs.
     let mut seconds = tokio::time::interval(Duration::from_secs(1));
     await_condition("the fleet to be settled", PATIENCE, async || {
         seconds.tick().await;
-        let now = state().await;
-        // A look counts, and so does what is still written of earlier ones; asking costs a little as well.
-        if now.0 > last.0 || now.1 > last.1 + 0.5 {
-            (since, last) = (Instant::now(), now);
+        let (seen, before) = (looks(operator).await, mark);
+        mark = plane.audit().mark();
+        if seen < float(size) || written(plane, before).is_some() {
+            since = Instant::now();
         }
-        if now.0 >= float(size) && since.elapsed() >= SETTLED { Ok(()) } else { Err(now) }
+        if since.elapsed() >= SETTLED { Ok(()) } else { Err(seen) }
     })
     .await;
+}
+
+/// Something that ours has written since, about jobs.
+fn written(plane: &ControlPlane, since: Mark) -> Option<AuditEntry> {
+    let writes = plane.audit().query().since(since).user("system:serviceaccount:flink-remedy:flink-remedy").writes();
+    writes.entries().into_iter().find(|write| !matches!(write.resource.as_str(), "leases" | "remediationpolicies"))
 }
 
 fn float(jobs: usize) -> f64 {
