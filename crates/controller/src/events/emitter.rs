@@ -1,8 +1,6 @@
 //! Posts each Event once. kube-runtime's Recorder merges different notes into one series, so this is our own.
 
-use std::collections::HashMap;
-use std::hash::{DefaultHasher, Hash, Hasher};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use flink_api::FIELD_MANAGER;
@@ -18,6 +16,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::{error, warn};
 
+use super::said::{AGAIN, Name, Said};
 use super::{About, Notice, Reason};
 use crate::cache::JobKey;
 use crate::lease::{Clock, Fence};
@@ -25,11 +24,8 @@ use crate::looks::Queue;
 use crate::metrics::Metrics;
 use crate::packed::{Dictionary, NotKept, Packed};
 use crate::troubles::Trouble;
-use crate::uid::Uid;
 use crate::unwritten::Unwritten;
 
-/// Clusters keep Events about an hour: what still holds is said again then.
-const AGAIN: Duration = Duration::from_mins(61);
 /// An Event that was already there expires at a time we do not know.
 const RECHECK: Duration = Duration::from_mins(15);
 /// What waits to be said: of a large fleet, looked at for the first time, two Events a job.
@@ -37,79 +33,6 @@ const QUEUE: usize = 1 << 16;
 const IN_FLIGHT: usize = 8;
 const ATTEMPTS: u32 = 5;
 const POST_TIMEOUT: Duration = Duration::from_secs(10);
-/// Notes about one object within [`AGAIN`]; a changing note must not become a storm.
-const BURST: u32 = 25;
-
-/// Which notices are said, and until when that is enough.
-#[derive(Debug, Default)]
-pub struct Said(Mutex<HashMap<Uid, SaidOf>>);
-
-/// What is said of one object.
-#[derive(Debug)]
-struct SaidOf {
-    /// Notices by their hash, with the time until which that is enough.
-    until: Vec<(u64, Instant)>,
-    /// Events that count for a storm, and since when.
-    counted: (Instant, u32),
-}
-
-impl Said {
-    /// Whether a notice has to be posted; it then counts as said until the emitter knows better.
-    fn is_news(&self, Name { uid, hash }: Name, now: Instant) -> bool {
-        let mut said = self.lock();
-        let of_object = said.entry(uid).or_insert_with(|| SaidOf { until: Vec::new(), counted: (now, 0) });
-        of_object.until.retain(|(_, until)| *until > now);
-        if of_object.until.iter().any(|(said, _)| *said == hash) {
-            return false;
-        }
-        of_object.until.reserve_exact(1);
-        of_object.until.push((hash, now + AGAIN));
-        true
-    }
-
-    fn is_storm(&self, uid: Uid, now: Instant) -> bool {
-        let mut said = self.lock();
-        let of_object = said.entry(uid).or_insert_with(|| SaidOf { until: Vec::new(), counted: (now, 0) });
-        let (since, count) = &mut of_object.counted;
-        if now.duration_since(*since) > AGAIN {
-            (*since, *count) = (now, 0);
-        }
-        *count += 1;
-        *count > BURST
-    }
-
-    fn set(&self, Name { uid, hash }: Name, until: Option<Instant>) {
-        let mut said = self.lock();
-        let Some(of_object) = said.get_mut(&uid) else { return };
-        of_object.until.retain(|(said, _)| *said != hash);
-        of_object.until.extend(until.map(|until| (hash, until)));
-    }
-
-    /// Forgets an object that is gone.
-    pub fn forget(&self, uid: impl Into<Uid>) {
-        self.lock().remove(&uid.into());
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<Uid, SaidOf>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// By which a notice is known to have been said. The Event's name does the same for the API server, and takes longer.
-#[derive(Clone, Copy, Debug)]
-struct Name {
-    uid: Uid,
-    /// Of the notice.
-    hash: u64,
-}
-
-impl Name {
-    fn of(About { regarding, notice }: &About) -> Self {
-        let mut hasher = DefaultHasher::new();
-        notice.hash(&mut hasher);
-        Self { uid: regarding.uid.as_deref().unwrap_or_default().into(), hash: hasher.finish() }
-    }
-}
 
 /// What is to be said, and since when.
 struct Item {

@@ -3,9 +3,11 @@
 mod emitter;
 mod notes;
 mod restarts;
+mod said;
 
-pub use emitter::{Emitter, EventSink, Said};
+pub use emitter::{Emitter, EventSink};
 pub(crate) use notes::{EXPIRES_SOON, fitted, notice, notices};
+pub use said::Said;
 
 use k8s_openapi::api::core::v1::ObjectReference;
 

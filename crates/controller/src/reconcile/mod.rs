@@ -131,8 +131,9 @@ pub async fn reconcile(job: &CachedJob, context: &Context) -> Result<Duration, E
     };
     context.metrics.stage("plan", "ok", started.elapsed());
     let (look, applied) = carry_out(context, &deployment, look, now).await?; // the only writer
-    let outcome = report::report(context, &deployment, &look, applied.as_ref(), now); // queues Events
-    let remembered = report::remember(context, &deployment, &look, applied.as_ref(), now); // queues the report
+    let inputs = report::inputs(context, &deployment, &look);
+    let outcome = report::report(context, &deployment, &look, inputs, applied.as_ref(), now); // queues Events
+    let remembered = report::remember(context, &deployment, &look, inputs, applied.as_ref(), now); // queues the report
     context.backoff.forget(deployment.uid());
     log(&deployment, &look, outcome);
     context.metrics.reconciled(outcome.into());

@@ -1,5 +1,5 @@
-//! What the report of a settled job is made of. While that stays the same the report does, and need not be made again: of a
-//! fleet that is looked at anew, nearly all are.
+//! What the report and the Events of a settled job are made of. While that stays the same they do, and need not be made again:
+//! of a fleet that is looked at anew, nearly all are.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -7,7 +7,7 @@ use checklist::{OptOut, Timing};
 
 use super::content::{Seen, is_listed};
 
-/// Digest of everything that the report of a settled job is made of.
+/// Digest of everything that the report and the Events of a settled job are made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Inputs(u64);
 
@@ -41,7 +41,7 @@ impl Inputs {
         (job, mode, dry_run, restart).hash(&mut hasher);
         (&obedience.opt_out, obedience.expires, &obedience.denied).hash(&mut hasher);
         (&chosen.policy.name, chosen.decided_by, &chosen.policy.problem).hash(&mut hasher);
-        plan.refused.hash(&mut hasher);
+        (&plan.refused, &plan.only_told).hash(&mut hasher);
         for finding in &plan.findings {
             let judgement = &finding.judgement;
             (finding.rule.code, judgement.verdict, &judgement.about).hash(&mut hasher);
@@ -50,6 +50,10 @@ impl Inputs {
             }
         }
         Some(Self(hasher.finish()))
+    }
+
+    pub(super) fn digest(self) -> u64 {
+        self.0
     }
 }
 
@@ -130,7 +134,7 @@ mod tests {
         let told = |case: &mut Case| {
             case.plan.findings.iter().position(|it| it.judgement.verdict >= Verdict::Implicit).unwrap()
         };
-        let differing: [(&str, Option<Inputs>); 7] = [
+        let differing: [(&str, Option<Inputs>); 8] = [
             ("the job", changed(|case| case.job = 8)),
             (
                 "a message",
@@ -150,6 +154,12 @@ mod tests {
                 "a rule less",
                 changed(|case| {
                     case.plan.findings.pop();
+                }),
+            ),
+            (
+                "what is only told",
+                changed(|case| {
+                    case.plan.only_told.insert("CKP003");
                 }),
             ),
             ("what is refused", changed(|case| case.plan.refused.push(("CKP001", "why".to_owned())))),

@@ -10,6 +10,7 @@ mod name;
 mod writer;
 
 pub(crate) use follow::follow;
+pub(crate) use inputs::Inputs;
 pub(crate) use known::{Key, Reports};
 pub(crate) use name::key;
 pub(crate) use writer::{ReportSink, ReportWriter};
@@ -29,13 +30,18 @@ use crate::reconcile::apply::{Applied, ApplyError};
 use crate::reconcile::{Context, Look, Outcome};
 use crate::rollout;
 use crate::troubles::Trouble;
-use inputs::Inputs;
+
+/// What the job's report and Events are made of, if the job is settled.
+pub(crate) fn inputs(context: &Context, deployment: &FlinkDeployment, look: &Look) -> Option<Inputs> {
+    Inputs::of(seen(context, deployment, look), look.job)
+}
 
 /// Says everything that is to be said after a look.
 pub(crate) fn report(
     context: &Context,
     deployment: &FlinkDeployment,
     look: &Look,
+    inputs: Option<Inputs>,
     applied: Option<&Applied>,
     now: Timestamp,
 ) -> Outcome {
@@ -60,18 +66,11 @@ pub(crate) fn report(
     if deployment.metadata.deletion_timestamp.is_some() {
         return Outcome::Settled;
     }
-    let said = match look.mode() {
-        Mode::Off => Vec::new(),
-        Mode::Advise | Mode::NextDeploy | Mode::Apply => notices(deployment, look, context.dry_run, now),
-    };
     let is_held = matches!(look.plan.timing, Timing::Held(HoldReason::RolloutHalted(_)));
     if is_held || look.holdings.quarantine.is_some() || *context.halted.borrow() {
         halted(context, &look.policy().breaker, now);
     }
-    let silent = said.is_empty();
-    for notice in said {
-        say(context, deployment, notice);
-    }
+    let silent = announce(context, deployment, look, inputs, now);
     match &look.plan.timing {
         Timing::Held(_) | Timing::NextDeploy => Outcome::Held,
         Timing::Now => Outcome::DryRun,
@@ -79,6 +78,35 @@ pub(crate) fn report(
         // Something is said hourly while it lasts.
         Timing::Nothing => Outcome::Advised,
     }
+}
+
+/// Says what there is to say of the job, and whether that is nothing.
+fn announce(
+    context: &Context,
+    deployment: &FlinkDeployment,
+    look: &Look,
+    inputs: Option<Inputs>,
+    now: Timestamp,
+) -> bool {
+    // Time alone tells of the end of an opt-out.
+    let is_timeless = look.obedience.expires.or(look.obedience.expired).is_none();
+    let inputs = inputs.filter(|_| is_timeless);
+    let (said, uid, instant) = (context.events.said(), deployment.uid(), Instant::now());
+    if let Some(silent) = inputs.and_then(|inputs| said.is_whole(uid, inputs.digest(), instant)) {
+        return silent;
+    }
+    let notices = match look.mode() {
+        Mode::Off => Vec::new(),
+        Mode::Advise | Mode::NextDeploy | Mode::Apply => notices(deployment, look, context.dry_run, now),
+    };
+    let silent = notices.is_empty();
+    if let Some(inputs) = inputs {
+        said.becomes_whole(uid, inputs.digest(), silent, instant);
+    }
+    for notice in notices {
+        say(context, deployment, notice);
+    }
+    silent
 }
 
 /// Says, on our own Deployment, that no job restarts any more, if that is so.
@@ -104,11 +132,12 @@ pub(crate) fn remember(
     context: &Context,
     deployment: &FlinkDeployment,
     look: &Look,
+    inputs: Option<Inputs>,
     applied: Option<&Applied>,
     now: Timestamp,
 ) -> bool {
     // A write comes back through the watch, and that look tells of it.
-    applied.is_some() || tell(context, deployment, look, None, now)
+    applied.is_some() || tell(context, deployment, look, inputs, None, now)
 }
 
 /// Says in the job's report that its change was refused.
@@ -124,7 +153,7 @@ pub(crate) fn refused(
         | ApplyError::NotAMap(_)
         | ApplyError::Forbidden { .. }
         | ApplyError::Rejected { .. } => {
-            tell(context, deployment, look, Some((error.into(), &error.to_string())), now);
+            tell(context, deployment, look, None, Some((error.into(), &error.to_string())), now);
         }
         ApplyError::Stale(_) | ApplyError::Gone | ApplyError::Unavailable(_) | ApplyError::NotLeader(_) => {}
     }
@@ -134,27 +163,16 @@ fn tell(
     context: &Context,
     deployment: &FlinkDeployment,
     look: &Look,
+    inputs: Option<Inputs>,
     refused: Option<(&'static str, &str)>,
     now: Timestamp,
 ) -> bool {
     let mode = look.mode();
-    let seen = content::Seen {
-        deployment,
-        plan: &look.plan,
-        holdings: &look.holdings,
-        obedience: &look.obedience,
-        mode,
-        quiet_until: look.quiet_until,
-        dry_run: context.dry_run,
-        refused,
-        restart: look.verification.standing,
-        before: None,
-        chosen: &look.chosen,
-    };
+    let seen = content::Seen { refused, ..seen(context, deployment, look) };
     let is_reported = is_reported(context, deployment, look.policy());
     let policy = &look.chosen.policy.name;
     let (key, reports) = (name::key(deployment), context.reports.reports());
-    let inputs = Inputs::of(seen, look.job).filter(|_| is_reported && context.open_reports.is_off());
+    let inputs = inputs.filter(|_| is_reported && context.open_reports.is_off());
     if let Some(standing) = inputs.and_then(|inputs| reports.stands(&key, deployment.uid(), inputs)) {
         context.tally.stands(deployment.uid(), policy, standing);
         return true;
@@ -178,6 +196,23 @@ fn tell(
         reports.made_of(&key, deployment.uid(), &told, inputs);
     }
     is_queued
+}
+
+/// What a look came to, without what happened to its change.
+fn seen<'a>(context: &Context, deployment: &'a FlinkDeployment, look: &'a Look) -> content::Seen<'a> {
+    content::Seen {
+        deployment,
+        plan: &look.plan,
+        holdings: &look.holdings,
+        obedience: &look.obedience,
+        mode: look.mode(),
+        quiet_until: look.quiet_until,
+        dry_run: context.dry_run,
+        refused: None,
+        restart: look.verification.standing,
+        before: None,
+        chosen: &look.chosen,
+    }
 }
 
 /// A report whose past is not known any more is not written over. True: to try again would not help.
