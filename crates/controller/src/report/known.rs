@@ -195,6 +195,10 @@ impl Reports {
         if seen.wanted.get(&key).is_some_and(|(wanted, _)| wanted.says(&known)) {
             seen.wanted.remove(&key);
         }
+        if seen.wanted.is_empty() {
+            // Of a fleet that was met for the first time, megabytes.
+            seen.wanted.shrink_to_fit();
+        }
         seen.known.insert(key, known);
     }
 

@@ -187,6 +187,11 @@ impl Writing {
         let item = queued.waiting.remove(key);
         if item.is_none() {
             queued.busy.remove(key);
+            if queued.busy.is_empty() {
+                // Of a fleet that was met for the first time, megabytes.
+                queued.waiting.shrink_to_fit();
+                queued.busy.shrink_to_fit();
+            }
         }
         item
     }
@@ -229,9 +234,14 @@ impl Writing {
         }
     }
 
-    /// One server-side apply. The report is ours, so it is forced: whoever edited it loses that.
     async fn write(&self, key: &Key, item: &Item) -> Result<(), Failed> {
         let Ok(_permit) = self.permits.acquire().await else { return Err(Failed::Passing("ending".to_owned())) };
+        // The room that a request takes is for the few in flight, not for all that wait or rest: 7 kB each.
+        Box::pin(self.apply(key, item)).await
+    }
+
+    /// One server-side apply. The report is ours, so it is forced: whoever edited it loses that.
+    async fn apply(&self, key: &Key, item: &Item) -> Result<(), Failed> {
         let resource = ApiResource::erase::<RemediationReport>(&());
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &key.0, &resource);
         let body = body(key, item)

@@ -130,3 +130,12 @@ async fn a_full_queue_says_so_and_forgets_nothing_that_it_has() {
     let (seen, ()) = tokio::join!(answer_all(server, 200), writer.run());
     assert_eq!(seen.len(), QUEUE);
 }
+
+/// Hundreds of reports wait or rest at a time.
+#[tokio::test]
+async fn a_report_that_waits_or_rests_has_no_room_for_a_request() {
+    let (writer, _sink, _server) = writer();
+    let (_closing, closed) = watch::channel(());
+    let size = size_of_val(&writer.write.keep(("shop".to_owned(), "orders".to_owned()), closed));
+    assert!(size <= 2_048, "{size} bytes");
+}
