@@ -59,9 +59,9 @@ pub(crate) async fn run(report: &mut Report) {
             fleet.create(&admin, there..made).await;
             settle(plane, made).await;
             fleet.deploy(&admin, there..made).await;
+            settle(plane, made).await;
         }
         if made < size {
-            settle(plane, made).await;
             copy(plane, &fleet, there.max(made)..size).await;
         }
         there = size;

@@ -217,6 +217,7 @@ impl Run<'_> {
         replicas: &[Replica],
         seen: &Seen,
         live: &BTreeMap<String, DynamicObject>,
+        written: &Written,
         mark: Mark,
     ) {
         report.row("jobs", self.inputs.len());
@@ -227,7 +228,7 @@ impl Run<'_> {
         let lives: usize = replicas.iter().map(|replica| replica.lives().len()).sum();
         report.row("processes of operators", lives);
         report.row("  watches resumed too late for the server (410)", expired(replicas));
-        for (what, count) in Written::since(&self.plane.audit(), mark).by_resource() {
+        for (what, count) in written.by_resource() {
             report.row(what, count);
         }
         for group in [Group::Fleet, Group::Contested, Group::Budget] {
@@ -240,9 +241,8 @@ impl Run<'_> {
     }
 
     /// Nothing was written twice, no more jobs restarted at a time than allowed, and enough went wrong for that to mean anything.
-    pub(crate) fn assert_promises_kept(&self, replicas: &[Replica], seen: &Seen, mark: Mark) {
+    pub(crate) fn assert_promises_kept(&self, replicas: &[Replica], seen: &Seen, written: &Written) {
         self.assert_no_odd_end(replicas);
-        let written = Written::since(&self.plane.audit(), mark);
         assert_eq!(written.created_jobs(), Vec::<String>::new(), "seed {}", self.seed);
         let doubled = written.doubled(self.inputs, self.expected);
         assert!(doubled.is_empty(), "seed {}: {doubled:#?}", self.seed);

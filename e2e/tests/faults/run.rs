@@ -15,6 +15,7 @@ use tokio::sync::watch;
 use tokio::time::sleep;
 
 use crate::cast::{ALPHA, REPLICAS};
+use crate::end::Written;
 use crate::fleet::{Expectations, Input, Size, expectations, inputs};
 use crate::replicas::Replica;
 use crate::report::{REPORT, Report};
@@ -81,13 +82,14 @@ pub(crate) async fn run(seed: u64, form: &Form) {
     }
     drop(stop);
     flink_operator.await.expect("it does not panic");
-    run.tell(&mut report, &replicas, &watched, &live, mark);
+    let written = Written::since(&plane.audit(), mark);
+    run.tell(&mut report, &replicas, &watched, &live, &written, mark);
     report.row("time until the last fault, until the end", format!("{} s, {} s", stormed.as_secs(), took.as_secs()));
     println!("{report}");
     fs::create_dir_all(Path::new(REPORT).parent().unwrap())
         .and_then(|()| fs::write(REPORT, report.to_string()))
         .unwrap();
-    run.assert_promises_kept(&replicas, &watched, mark);
+    run.assert_promises_kept(&replicas, &watched, &written);
 }
 
 impl Run<'_> {
