@@ -91,8 +91,8 @@ async fn look_after(client: &Client, pod: &Pod, known: &Mutex<Known>) -> kube::R
     let status = match (job_manager.fault, container) {
         _ if pod.metadata.deletion_timestamp.is_some() => return Ok(()),
         (Some(Fault::Crashes), Some(container)) if container.ready && has_been_up(client, &name).await? => crash_loop(),
-        (_, Some(_)) | (Some(Fault::NeverReady), None) => return Ok(()),
-        (Some(Fault::CrashLoop), None) => crash_loop(),
+        (Some(Fault::CrashLoop), None) if never_up(client, &name).await? => crash_loop(),
+        (_, Some(_)) | (Some(Fault::NeverReady | Fault::CrashLoop), None) => return Ok(()),
         (Some(Fault::NotRunning | Fault::Fails | Fault::Crashes) | None, None) => ready(),
     };
     let pods: Api<Pod> = Api::namespaced(client.clone(), &name.0);
@@ -115,6 +115,24 @@ async fn has_been_up(client: &Client, (namespace, name): &Name) -> kube::Result<
     let is_available = conditions.iter().any(|condition| condition.type_ == "Available" && condition.status == "True");
     let created = deployment.metadata.creation_timestamp.map_or(0, |time| time.0.as_second());
     Ok(is_available && k8s_openapi::jiff::Timestamp::now().as_second() > created + 1)
+}
+
+/// Has the Deployment say that it was not available from its creation on, and tells whether it does. The Flink operator takes
+/// only such a `JobManager` for one that never started, whole second by whole second: whether Kubernetes says so in the
+/// second of the creation is chance.
+async fn never_up(client: &Client, (namespace, name): &Name) -> kube::Result<bool> {
+    let deployments = Api::<Deployment>::namespaced(client.clone(), namespace);
+    let mut deployment = deployments.get(name).await?;
+    let created = deployment.metadata.creation_timestamp.clone();
+    let conditions = deployment.status.iter_mut().flat_map(|status| status.conditions.iter_mut().flatten());
+    let Some(available) = conditions.into_iter().find(|condition| condition.type_ == "Available") else {
+        return Ok(false);
+    };
+    if available.last_transition_time != created {
+        available.last_transition_time = created;
+        deployments.replace_status(name, &PostParams::default(), &deployment).await?;
+    }
+    Ok(true)
 }
 
 fn conditions(is_ready: bool) -> [Value; 4] {
