@@ -77,6 +77,7 @@ impl Browser {
         for domain in ["Page", "Network", "Runtime", "Log"] {
             browser.call(&format!("{domain}.enable"), json!({})).await;
         }
+        browser.call("Page.setLifecycleEventsEnabled", json!({ "enabled": true })).await;
         browser
     }
 
@@ -129,8 +130,10 @@ impl Browser {
     pub async fn open(&mut self, url: &str) {
         let opened = self.call("Page.navigate", json!({ "url": url })).await;
         assert!(opened["errorText"].is_null(), "{url}: {opened}");
+        // By its loader, since the blank page before it tells of its own load, perhaps late.
+        let is_loaded = |event: &&Value| event["name"] == "load" && event["loaderId"] == opened["loaderId"];
         let loaded = async {
-            while self.events("Page.loadEventFired").is_empty() {
+            while !self.events("Page.lifecycleEvent").iter().any(is_loaded) {
                 let message = self.message().await.expect("the browser runs");
                 self.events.push(message);
             }

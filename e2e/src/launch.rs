@@ -1,5 +1,6 @@
 //! Starting etcd, kube-apiserver and kube-controller-manager on loopback.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::net::TcpListener;
@@ -7,6 +8,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
@@ -345,12 +347,18 @@ fn random_hex() -> Result<String> {
     Ok(format!("{:032x}", u128::from_ne_bytes(random_bytes()?)))
 }
 
-/// A port that nobody listens on, from below the range that the kernel gives to outgoing connections.
+/// A port that nobody listens on, from below the range that the kernel gives to outgoing connections. This process gets none
+/// twice: whoever asked for it may not listen yet.
+///
+/// # Errors
+/// When no such port is found.
 pub fn free_port() -> Result<u16> {
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
     for pair in (0..100).map(|_| random_bytes()) {
         let pair = pair?;
         let port = 20_000 + u16::from_ne_bytes([pair[0], pair[1]]) % 12_000;
-        if TcpListener::bind(("127.0.0.1", port)).is_ok() {
+        let is_new = GIVEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port);
+        if is_new && TcpListener::bind(("127.0.0.1", port)).is_ok() {
             return Ok(port);
         }
     }

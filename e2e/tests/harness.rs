@@ -274,7 +274,7 @@ async fn a_control_plane_ends_with_the_pipe_that_holds_it() {
         .stdout(Stdio::null())
         .spawn()
         .expect("the holder starts");
-    let state = await_condition("a control plane", Duration::from_mins(1), async || {
+    let state = await_condition("a control plane", Duration::from_mins(3), async || {
         State::load(&dir).map_err(|error| error.to_string())?.ok_or_else(|| "not yet".to_owned())
     })
     .await;

@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::fko::Fko;
 use crate::support::{PATIENCE, Scene, annotated, job, record, with_mode};
 
-const ARGS: [&str; 4] = ["--mode", "Apply", "--lease-duration", "3"];
+const ARGS: [&str; 2] = ["--mode", "Apply"];
 const JOBS: [&str; 5] = ["new", "newer", "running", "stateless", "left-alone"];
 /// Which of them are filled, each in one patch.
 const FILLED: [&str; 3] = ["new", "newer", "running"];
@@ -127,6 +127,7 @@ async fn crashed_run(k: u64, moment: Moment, clean: &End) {
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{what}: {}", first.logs());
     // Lease renewals make the count go on, so that a number that is never reached cannot pass unseen.
     assert!(proxy.mutating() >= k, "{what}");
+    scene.free_lease().await;
     let second = Operator::start(&options);
     second.wait_ready().await;
     let end = finish(&scene, &second).await;

@@ -82,12 +82,13 @@ async fn an_event_that_a_crash_kept_from_the_server_is_posted_by_the_next_proces
         }),
     );
     scene.create(job("j")).await;
-    let options = scene.options_via(&proxy.server(), &["--lease-duration", "3"]).await;
+    let options = scene.options_via(&proxy.server(), &[]).await;
     let operator = std::sync::Arc::new(Operator::start(&options));
     switch.arm(&operator);
     operator.wait_exit(PATIENCE).await.expect("killed at its first Event");
     assert!(scene.said().await.is_empty() && scene.patches().len() == 1);
-    let operator = scene.start(&["--lease-duration", "3"]).await;
+    scene.free_lease().await;
+    let operator = scene.start(&[]).await;
     scene.note("j", "Remediated", "state.backend.incremental=true").await;
     scene.settle(&operator, 1).await;
     assert_eq!((scene.patches().len(), created(&scene)), (1, 1));

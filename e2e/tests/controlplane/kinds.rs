@@ -191,7 +191,11 @@ async fn a_running_session_job_restarts_once_on_a_settled_cluster_and_in_turn() 
         "flink_remedy_restart_in_flight{{namespace=\"{}\",name=\"{restarted}\",kind=\"FlinkSessionJob\",deployment=\"c\"}} 1",
         scene.namespace
     );
-    assert!(operator.metrics().await.contains(&metric), "{}", operator.metrics().await);
+    await_condition("the metric to name the restart", PATIENCE, async || {
+        let page = operator.metrics().await;
+        if page.contains(&metric) { Ok(()) } else { Err(page) }
+    })
+    .await;
     patch_status(&scene.session_jobs(), &restarted, session_status(&live)).await;
     let live = filled(&scene.session_jobs(), other).await;
     patch_status(&scene.session_jobs(), other, session_status(&live)).await;

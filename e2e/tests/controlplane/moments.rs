@@ -181,10 +181,11 @@ async fn killed_with_a_restart_in_flight_it_still_waits_for_that_job() {
     for name in jobs {
         scene.create_stable(Fko::V1_15, job(name)).await;
     }
-    let args = ["--mode", "Apply", "--lease-duration", "3"];
+    let args = ["--mode", "Apply"];
     let operator = scene.start(&args).await;
     let first = next_restart(&scene, &jobs, &[]).await;
     operator.kill9();
+    scene.free_lease().await;
     let operator = scene.start(&args).await;
     await_condition("the second process to lead", PATIENCE, async || {
         operator.metric("flink_remedy_leader").await.filter(|leader| *leader > 0.0)

@@ -172,13 +172,13 @@ impl Scene {
     }
 
     /// Returns when the operator has looked at everything that happened so far: a job that comes last is filled
-    /// and reported, which takes a second look. Then proves that it wrote nothing but patches of jobs, Events, snapshots,
-    /// reports and leases, in whatever namespace.
+    /// and reported, which takes a second look. Then proves that since the test began it wrote nothing but patches of jobs,
+    /// Events, snapshots, reports and leases, in whatever namespace.
     pub(crate) async fn all_seen(&self) {
         let name = format!("barrier-{}", self.audited().len());
         self.create(self.one_gap(&name)).await;
         self.note(&name, "Remediated", INCREMENTAL).await;
-        let other = self.plane.audit().query().acting_user(OPERATOR).writes().filter(|entry| {
+        let other = self.plane.audit().query().since(self.mark).acting_user(OPERATOR).writes().filter(|entry| {
             let what = (entry.verb.as_str(), entry.resource.as_str(), entry.subresource.as_str());
             let may = [
                 ("patch", "flinkdeployments", ""),

@@ -113,9 +113,9 @@ fn lease_held(scene: &Scene, holder: &str) -> (Timestamp, Timestamp) {
 async fn only_the_leader_writes_and_a_killed_one_is_replaced_within_the_lease() {
     let scene = Scene::new("leader").await;
     let (front, back) = (Proxy::start(scene.plane), Proxy::start(scene.plane));
-    let first = behind(&scene, &front, &["--lease-duration", "3", "--identity", "first"]).await;
+    let first = behind(&scene, &front, &["--lease-duration", "6", "--identity", "first"]).await;
     leads(&first).await;
-    let second = behind(&scene, &back, &["--lease-duration", "3", "--identity", "second"]).await;
+    let second = behind(&scene, &back, &["--lease-duration", "6", "--identity", "second"]).await;
     for name in ["a", "b"] {
         scene.create(job(name)).await;
     }
@@ -134,8 +134,8 @@ async fn only_the_leader_writes_and_a_killed_one_is_replaced_within_the_lease() 
         scene.note(name, "Remediated", "").await;
     }
     let idle = lease_held(&scene, "second").0.duration_since(lease_held(&scene, "first").1);
-    // Not before the lease has run out by the second's own clock, and soon after; it looks every 0.4 s.
-    assert!(idle > SignedDuration::from_secs(3) && idle < SignedDuration::from_secs(6), "{idle}");
+    // Not before the lease has run out by the second's own clock, and soon after; it looks every 0.9 s.
+    assert!(idle > SignedDuration::from_secs(6) && idle < SignedDuration::from_secs(10), "{idle}");
     scene.settle(&second, 4).await;
     assert_each_patched_once(&scene, &["a", "b", "c", "d"]);
     assert_eq!(scene.events().await.len(), 4);
@@ -228,8 +228,8 @@ async fn no_write_comes_later_than_the_renew_deadline_after_the_last_renewal() {
     let late: Vec<_> = scene.writes().iter().map(|write| since(&write.received)).collect();
     let last = late.iter().max().expect("it wrote while it led");
     assert!(*last > SignedDuration::from_millis(500), "it stopped writing long before it had to: {last}");
-    // The deadline is two thirds of the lease; a request sent just before it may take a moment to arrive.
-    assert!(*last < SignedDuration::from_millis(2500), "a write {last} after the last renewal");
+    // The deadline is two thirds of the lease; a request sent just before it arrives before anybody else may lead.
+    assert!(*last < SignedDuration::from_secs(3), "a write {last} after the last renewal");
 }
 
 #[tokio::test]

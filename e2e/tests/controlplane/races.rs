@@ -37,6 +37,12 @@ impl Held {
         await_condition("an answer to the patch", PATIENCE, first).await
     }
 
+    /// What was asked of the job was refused, each time: whoever sees the change late may ask more than once.
+    fn assert_refused(&self) {
+        let codes: Vec<u16> = self.scene.asked("job").iter().map(|entry| entry.code).collect();
+        assert!(codes.iter().all(|code| [404, 409].contains(code)), "{codes:?}");
+    }
+
     async fn delete(&self) {
         self.scene.jobs().delete("job", &DeleteParams::default()).await.expect("a deletion");
         await_condition("the job to be gone", PATIENCE, async || match self.scene.jobs().get_opt("job").await {
@@ -55,7 +61,7 @@ async fn a_job_deleted_after_the_plan_is_not_made_anew() {
     assert!([404, 409].contains(&code), "{code}");
     held.scene.all_seen().await;
     assert_eq!(held.scene.jobs().get_opt("job").await.expect("an answer").map(|job| job.data), None);
-    assert_eq!(held.scene.asked("job").len(), 1);
+    held.assert_refused();
 }
 
 #[tokio::test]
@@ -70,7 +76,8 @@ async fn a_job_made_anew_under_the_same_name_is_not_hit_by_the_plan_for_the_old_
     held.scene.all_seen().await;
     let job = held.scene.job("job").await;
     assert_eq!(job.data["spec"], complete["spec"]);
-    assert_eq!((owned_by(&job, "flink-remedy"), held.scene.asked("job").len()), (vec![], 1));
+    assert!(owned_by(&job, "flink-remedy").is_empty());
+    held.assert_refused();
 }
 
 #[tokio::test]
@@ -81,7 +88,7 @@ async fn an_opt_out_set_after_the_plan_wins() {
     held.scene.note("job", "OptedOut", "1 gaps stay open").await;
     held.scene.all_seen().await;
     assert_eq!(option(&held.scene.job("job").await, INCREMENTAL), None);
-    assert_eq!(held.scene.asked("job").len(), 1);
+    held.assert_refused();
 }
 
 #[tokio::test]
@@ -95,7 +102,7 @@ async fn a_value_that_another_manager_sets_after_the_plan_stays_and_the_manager_
     assert!(event.note.is_some_and(|note| note.contains(INCREMENTAL) && note.contains("left as it is")));
     held.scene.all_seen().await;
     assert_eq!(option(&held.scene.job("job").await, INCREMENTAL), Some("false"));
-    assert_eq!(held.scene.asked("job").len(), 1);
+    held.assert_refused();
 }
 
 #[tokio::test]
@@ -107,5 +114,6 @@ async fn a_change_of_something_else_after_the_plan_is_planned_upon_anew() {
     assert_eq!(job.data["spec"]["image"], "flink:other");
     held.scene.all_seen().await;
     let codes: Vec<_> = held.scene.asked("job").iter().map(|entry| entry.code).collect();
-    assert_eq!(codes, [409, 200]);
+    let (last, before) = codes.split_last().expect("requests");
+    assert!(*last == 200 && before.iter().all(|code| *code == 409), "{codes:?}");
 }

@@ -64,6 +64,7 @@ subjects: [{{kind: ServiceAccount, name: viewer, namespace: {namespace}}}]
 "
         );
         apply_yaml(&self.admin, &yaml).await;
+        self.until_may("viewer", "list", group, resources, true).await;
         let token = self.plane.token(namespace, "viewer").await;
         self.plane.kubeconfig_for(&token, self.plane.server())
     }

@@ -6,9 +6,11 @@ use e2e::{
     AuditEntry, ControlPlane, Crds, Mark, Operator, OperatorOptions, apply, apply_yaml, await_condition, binary,
     flink_deployments,
 };
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
+use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
-use kube::api::{DynamicObject, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{DeleteParams, DynamicObject, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
 use tokio::sync::OnceCell;
@@ -18,7 +20,7 @@ pub(crate) const OPERATOR: &str = "system:serviceaccount:flink-remedy:flink-reme
 /// The plural of the reports' kind.
 pub(crate) const REPORTS: &str = "remediationreports";
 /// How long a test waits for anything.
-pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 /// Where the manifests are.
 pub(crate) const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests");
 const STOCK_LOG: &str = include_str!("../../../crates/checklist/data/stock-log4j-console.properties");
@@ -97,7 +99,8 @@ pub(crate) struct Scene {
     pub(crate) namespace: String,
     /// A client that may do everything.
     pub(crate) admin: Client,
-    mark: Mark,
+    /// Where the audit log ended when the test began.
+    pub(crate) mark: Mark,
 }
 
 impl Scene {
@@ -136,6 +139,32 @@ subjects: [{{kind: ServiceAccount, name: {account}, namespace: {namespace}}}]
 "
         );
         apply_yaml(&self.admin, &yaml).await;
+    }
+
+    /// Returns when the API server lets a service account of this namespace do that, or no longer: it follows roles by watches.
+    pub(crate) async fn until_may(&self, account: &str, verb: &str, group: &str, resource: &str, may: bool) {
+        let namespace = &self.namespace;
+        let review: SubjectAccessReview = serde_json::from_value(json!({ "spec": {
+            "user": format!("system:serviceaccount:{namespace}:{account}"),
+            "resourceAttributes": { "namespace": namespace, "verb": verb, "group": group, "resource": resource,
+                                    "name": "flink-remedy" },
+        }}))
+        .expect("a review");
+        await_condition(&format!("{account} to may {verb} {resource}: {may}"), PATIENCE, async || {
+            let answer = Api::all(self.admin.clone()).create(&PostParams::default(), &review).await;
+            let status = answer.expect("an answer to the review").status.expect("a status");
+            if status.allowed == may { Ok(()) } else { Err(status) }
+        })
+        .await;
+    }
+
+    /// Takes the lease from a process that was killed, so that the next need not wait for it to run out.
+    pub(crate) async fn free_lease(&self) {
+        let leases: Api<Lease> = Api::namespaced(self.admin.clone(), &self.namespace);
+        match leases.delete("flink-remedy", &DeleteParams::default()).await {
+            Err(kube::Error::Api(status)) if status.reason == "NotFound" => {}
+            other => drop(other.expect("a deletion")),
+        }
     }
 
     /// A Flink operator's configuration in the test's namespace, which nobody else follows, with the right to

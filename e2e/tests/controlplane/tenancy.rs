@@ -20,6 +20,8 @@ async fn start(scene: &Scene, sees_namespace: bool) -> Operator {
     }
     let applied = scene.plane.run_kubectl(&["apply", "-n", namespace, "-f", "-"], &rendered).await;
     assert!(applied.status.success(), "{}", applied.stderr);
+    scene.until_may("flink-remedy", "get", "apps", "deployments", true).await;
+    scene.until_may("flink-remedy", "get", "", "namespaces", sees_namespace).await;
     let token = scene.plane.token(namespace, "flink-remedy").await;
     let options = scene.options_as(&token, scene.plane.server(), &["--operator-config", "none"]);
     Operator::start(&options.policies_of_cluster())

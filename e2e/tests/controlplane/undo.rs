@@ -216,6 +216,7 @@ subjects: [{{kind: ServiceAccount, name: reader, namespace: {namespace}}}]
 "
     );
     apply_yaml(&scene.admin, &yaml).await;
+    scene.until_may("reader", "get", "flink.apache.org", "flinkdeployments", true).await;
     let token = scene.plane.token(namespace, "reader").await;
     let kubeconfig = scene.plane.kubeconfig_for(&token, scene.plane.server());
     let (code, out, err) = told(&run(&scene, kubeconfig, &args).await);

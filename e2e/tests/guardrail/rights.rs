@@ -9,6 +9,7 @@ use k8s_openapi::api::authorization::v1::{SelfSubjectRulesReview, SelfSubjectRul
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
 use serde_json::{Value, json};
+use tokio::sync::OnceCell;
 
 use crate::changes::{CHANGED, FORBIDDEN, UNLISTED, UNTOUCHED};
 use crate::refused::{compare, guarded, message};
@@ -190,12 +191,16 @@ async fn all_allowed(client: &Client, requests: &[(Method, String, Value)]) {
     }
 }
 
-/// The rights beside those that every test has.
+/// The rights beside those that every test has, once for all.
 async fn install(scene: &Scene) {
-    for manifest in ["webhook/rbac.yaml", "sidecar/impersonate.yaml"] {
-        let applied = scene.plane.run_kubectl(&["apply", "-f", &format!("{MANIFESTS}/{manifest}")], "").await;
-        assert!(applied.status.success(), "{}", applied.stderr);
-    }
+    static INSTALLED: OnceCell<()> = OnceCell::const_new();
+    let apply = async || {
+        for manifest in ["webhook/rbac.yaml", "sidecar/impersonate.yaml"] {
+            let applied = scene.plane.run_kubectl(&["apply", "-f", &format!("{MANIFESTS}/{manifest}")], "").await;
+            assert!(applied.status.success(), "{}", applied.stderr);
+        }
+    };
+    INSTALLED.get_or_init(apply).await;
 }
 
 /// Whoever acts as the manifests' ServiceAccount has these rights and no other.

@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
-use e2e::ControlPlane;
+use e2e::{ControlPlane, await_condition};
 use serde_json::{Value, json};
 
 use crate::programs::{MANIFESTS, TURN, kubectl, kustomizations, kustomize, namespace, objects, plane};
+use crate::support::PATIENCE;
 
 /// What is not to be found there would be created in vain.
 async fn make_namespaces(plane: &ControlPlane, objects: &[Value]) {
@@ -28,8 +29,12 @@ async fn is_taken(plane: &ControlPlane, folder: &Path) {
     assert_eq!(difference.status.code(), Some(0), "{folder}: {}{}", difference.stdout, difference.stderr);
     let server_side = ["--server-side", "--force-conflicts", "-k", folder];
     kubectl(plane, &[&["apply", "--validate=strict"], &server_side[..]].concat(), "").await;
-    let difference = plane.run_kubectl(&[&["diff"], &server_side[..]].concat(), "").await;
-    assert_eq!(difference.status.code(), Some(0), "{folder}: {}{}", difference.stdout, difference.stderr);
+    // A controller may write a status between the two requests of a diff.
+    await_condition(&format!("no difference of {folder}"), PATIENCE, async || {
+        let difference = plane.run_kubectl(&[&["diff"], &server_side[..]].concat(), "").await;
+        if difference.status.success() { Ok(()) } else { Err((difference.stdout, difference.stderr)) }
+    })
+    .await;
 }
 
 #[tokio::test]
