@@ -5,6 +5,7 @@ use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
@@ -13,6 +14,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use k8s_openapi::ByteString;
+use k8s_openapi::api::admissionregistration::v1::MutatingWebhookConfiguration;
+use kube::api::PostParams;
+use kube::{Api, Client};
 use rcgen::{Certificate, CertificateParams, KeyPair};
 use rustls::ServerConfig;
 use rustls::crypto::ring;
@@ -20,6 +24,8 @@ use rustls::pki_types::PrivateKeyDer;
 use serde_json::{Value, json};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
+
+use crate::wait::await_condition;
 
 /// What the API server sent -> the operations of a JSON patch; none changes nothing.
 type Answer = Arc<dyn Fn(&Value) -> Value + Send + Sync>;
@@ -55,6 +61,22 @@ impl Webhook {
         let bundle = ByteString(self.authority.clone().into_bytes());
         json!({ "url": format!("https://{}/", self.address), "caBundle": bundle })
     }
+}
+
+/// Has the API server wait for the webhook of jobs in this configuration as on a busy machine, and say why when it fails.
+///
+/// # Panics
+/// When it cannot be changed.
+pub async fn be_patient(admin: &Client, configuration: &str) {
+    let configurations: Api<MutatingWebhookConfiguration> = Api::all(admin.clone());
+    await_condition("a patient webhook configuration", Duration::from_secs(30), async || {
+        let mut live = configurations.get(configuration).await?;
+        let of_jobs = live.webhooks.iter_mut().flatten().next().expect("the shipped webhooks");
+        of_jobs.failure_policy = Some("Fail".to_owned());
+        of_jobs.timeout_seconds = Some(30);
+        configurations.replace(configuration, &PostParams::default(), &live).await
+    })
+    .await;
 }
 
 /// A certificate for this machine that is its own authority.

@@ -36,7 +36,8 @@ async fn look(client: &Client, known: &Mutex<Known>) -> kube::Result<()> {
     forget_others(&present, known);
     for deployment in &present {
         if !lock(known).present.contains_key(&name_of(deployment)) {
-            take_in(client, deployment, known).await?;
+            // One that cannot be read, since its Flink operator was killed over it, is nothing to the others.
+            let _ = take_in(client, deployment, known).await;
         }
     }
     let pods = labelled("type=flink-native-kubernetes,component=jobmanager");

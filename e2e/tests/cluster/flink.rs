@@ -58,6 +58,12 @@ impl Flink {
         if completed { Ok(checkpoints) } else { Err(checkpoints.to_string()) }
     }
 
+    /// Once it has completed a checkpoint that was begun later than this, in milliseconds since 1970.
+    pub(crate) async fn checkpointed_after(&self, time: i64) -> Result<(), String> {
+        let latest = self.checkpointed().await?["latest"]["completed"].take();
+        if latest["trigger_timestamp"].as_i64() > Some(time) { Ok(()) } else { Err(latest.to_string()) }
+    }
+
     /// The state that the job shows, once it has counted.
     pub(crate) async fn count(&self) -> Result<Count, String> {
         let job = self.of_job("").await?;

@@ -205,5 +205,7 @@ async fn each_pod_is_scraped_once(ground: &Ground, prometheus: &Prometheus) {
         })
         .await;
     let managed = format!("flink_taskmanager_Status_Flink_Memory_Managed_Total{{namespace=\"{namespace}\"}}");
-    assert_eq!(prometheus.data(&managed).await.unwrap().len(), 1);
+    // What was scraped can be asked for a moment later.
+    let data = ground.until("a scraped metric", async || prometheus.data(&managed).await).await;
+    assert_eq!(data.len(), 1);
 }

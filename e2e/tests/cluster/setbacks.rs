@@ -1,5 +1,6 @@
 //! Restarts that do not go well, or not yet.
 
+use k8s_openapi::jiff::Timestamp;
 use serde_json::{Value, json};
 
 use crate::flink::SAVEPOINTS;
@@ -10,7 +11,8 @@ const QUARANTINED: &str = "flink-remedy.dev/quarantined";
 
 /// Watches restarts closely, and asks `JobManager`s for checkpoints.
 fn closely(spec: &mut Value) {
-    spec["verification"] = json!({"grace": "3 s", "askJobManager": true});
+    // Longer than the Flink operator takes to try again what Kubernetes has refused.
+    spec["verification"] = json!({"grace": "10 s", "askJobManager": true});
 }
 
 /// The job's own code does not start with a value that was filled. The API server and the Flink operator cannot know.
@@ -45,6 +47,9 @@ fn a_setting_with_too_little_memory_is_taken_back_and_a_better_one_verified() {
     on_ground("a_setting_with_too_little_memory_is_taken_back_and_a_better_one_verified", async |ground| {
         let before = ground.create_checkpointed(with_mode(job("j", &[]), "last-state")).await;
         let count = ground.until("the job to count", async || before.count().await).await;
+        // It comes back with its last checkpoint, in which that count has to be.
+        let read = Timestamp::now().as_millisecond();
+        ground.until("a checkpoint of the count", async || before.checkpointed_after(read).await).await;
         let metaspace = |size: &'static str| {
             move |spec: &mut Value| {
                 closely(spec);

@@ -42,6 +42,10 @@ pub(crate) struct Form {
     pub(crate) least_faults: u64,
 }
 
+/// A storm that meets operators which have not come up yet does little: it lasts up to so many times as long as planned, until
+/// there were faults enough.
+const LONGER: usize = 4;
+
 /// What everything in a run needs.
 pub(crate) struct Run<'a> {
     pub(crate) plane: &'a ControlPlane,
@@ -135,10 +139,13 @@ impl Run<'_> {
     async fn storm(&self, replicas: &[Replica]) {
         let world = self.world(replicas);
         let form = self.form;
-        let steps = plan(self.seed, form.steps, replicas.len(), form.size.doomed);
+        let steps = plan(self.seed, form.steps * LONGER, replicas.len(), form.size.doomed);
         let step = pace(form.duration, form.steps);
         let faults = async {
-            for next in steps {
+            for (number, next) in steps.into_iter().enumerate() {
+                if number >= form.steps && self.sky.tally.total() >= form.least_faults {
+                    break;
+                }
                 self.sky.set(next.weather);
                 self.sky.tally.count(next.action.name());
                 println!("{}: {:?} in {:?}", Timestamp::now(), next.action, next.weather);

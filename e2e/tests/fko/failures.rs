@@ -92,9 +92,12 @@ async fn what_the_flink_operator_does_not_start_again_is_restored_as_the_event_s
     assert!(note.contains("spec.job.initialSavepointPath"), "{note}");
     assert!(note.contains("delete the FlinkDeployment and create it again"), "{note}");
 
-    let job = scene.job("j").await;
-    let error = job.data["status"]["error"].to_string();
-    assert!(error.contains("Manual restore required"), "{error}");
+    let job = await_condition("the Flink operator to say so", PATIENCE, async || {
+        let job = scene.job("j").await;
+        let error = job.data["status"]["error"].to_string();
+        if error.contains("Manual restore required") { Ok(job) } else { Err(error) }
+    })
+    .await;
     let mut again = json!({
         "apiVersion": "flink.apache.org/v1beta1", "kind": "FlinkDeployment",
         "metadata": { "name": "j", "annotations": { OPT_OUT: "true" } }, "spec": job.data["spec"],

@@ -15,9 +15,9 @@ mod support;
 
 use std::time::Duration;
 
+use e2e::webhook::be_patient;
 use e2e::{Crds, await_condition};
-use kube::api::{DynamicObject, PostParams};
-use serde_json::json;
+use kube::api::DynamicObject;
 
 use crate::hooked::Hooked;
 use crate::support::{job, record};
@@ -41,14 +41,7 @@ async fn certificates_are_renewed_without_a_call_that_fails() {
         let configuration = configurations.get(&hooked.scene.namespace).await.expect("the configuration");
         configuration.data["webhooks"][0]["clientConfig"]["caBundle"].clone()
     };
-    // A call that fails says why, and one that only waits for its turn on a busy machine does not fail.
-    await_condition("a patient webhook configuration", Duration::from_mins(1), async || {
-        let mut configuration = configurations.get(&hooked.scene.namespace).await?;
-        configuration.data["webhooks"][0]["failurePolicy"] = json!("Fail");
-        configuration.data["webhooks"][0]["timeoutSeconds"] = json!(30);
-        configurations.replace(&hooked.scene.namespace, &PostParams::default(), &configuration).await
-    })
-    .await;
+    be_patient(&hooked.scene.admin, &hooked.scene.namespace).await;
     let first = bundle().await;
     let calls = (0..CLIENTS).map(|client| {
         let hooked = &hooked;
