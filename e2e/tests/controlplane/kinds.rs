@@ -187,15 +187,12 @@ async fn a_running_session_job_restarts_once_on_a_settled_cluster_and_in_turn() 
     scene.note(other, "RemediationHeld", "other jobs' restarts are not over").await;
     let live = filled(&scene.session_jobs(), &restarted).await;
     assert!(record(&live)["restart"].is_object());
-    let metric = format!(
-        "flink_remedy_restart_in_flight{{namespace=\"{}\",name=\"{restarted}\",kind=\"FlinkSessionJob\",deployment=\"c\"}} 1",
+    let series = format!(
+        "flink_remedy_restart_in_flight{{namespace=\"{}\",name=\"{restarted}\",kind=\"FlinkSessionJob\",deployment=\"c\"}}",
         scene.namespace
     );
-    await_condition("the metric to name the restart", PATIENCE, async || {
-        let page = operator.metrics().await;
-        if page.contains(&metric) { Ok(()) } else { Err(page) }
-    })
-    .await;
+    let shown = await_condition("the restart to be shown", PATIENCE, async || operator.metric(&series).await).await;
+    assert!((shown - 1.0).abs() < f64::EPSILON, "{shown}");
     patch_status(&scene.session_jobs(), &restarted, session_status(&live)).await;
     let live = filled(&scene.session_jobs(), other).await;
     patch_status(&scene.session_jobs(), other, session_status(&live)).await;

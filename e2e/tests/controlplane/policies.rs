@@ -226,7 +226,7 @@ async fn an_opt_out_that_ends_is_told_before_and_after_and_then_no_longer_obeyed
     let opted_out = annotated(job("j"), OPT_OUT, "true");
     scene.create(annotated(opted_out, "flink-remedy.dev/opt-out-until", &until.to_string())).await;
     let note = scene.note("j", "OptOutExpiring", "The opt-out ends at ").await;
-    assert!(note.contains(&until.to_string()), "{note}");
+    assert!(note.contains(&until.to_string()) && record(&scene.job("j").await).is_null(), "{note}");
     let filled = scene.filled("j").await;
     let at: Timestamp = record(&filled)["at"].as_str().unwrap().parse().unwrap();
     // The record has seconds.

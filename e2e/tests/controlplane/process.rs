@@ -1,6 +1,7 @@
 //! The process as Kubernetes runs it: it writes only while it surely leads, ends cleanly, and outlives faults.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -135,7 +136,7 @@ async fn only_the_leader_writes_and_a_killed_one_is_replaced_within_the_lease() 
     }
     let idle = lease_held(&scene, "second").0.duration_since(lease_held(&scene, "first").1);
     // Not before the lease has run out by the second's own clock, and soon after; it looks every 0.9 s.
-    assert!(idle > SignedDuration::from_secs(6) && idle < SignedDuration::from_secs(10), "{idle}");
+    assert!(idle > SignedDuration::from_secs(6) && idle < SignedDuration::from_secs(9), "{idle}");
     scene.settle(&second, 4).await;
     assert_each_patched_once(&scene, &["a", "b", "c", "d"]);
     assert_eq!(scene.events().await.len(), 4);
@@ -204,18 +205,30 @@ async fn with_the_api_frozen_past_the_deadline_it_ends_and_its_held_write_never_
 #[tokio::test]
 async fn no_write_comes_later_than_the_renew_deadline_after_the_last_renewal() {
     let scene = Scene::new("deadline").await;
-    let proxy = Proxy::start(scene.plane);
+    let (passed, is_over) = <(Arc<Mutex<Vec<(String, Instant)>>>, Arc<AtomicBool>)>::default();
+    // By the proxy's clock: how long a request lies at the server is not the operator's doing.
+    let times = hook({
+        let (passed, is_over) = (passed.clone(), is_over.clone());
+        move |request: Arc<RequestInfo>| {
+            let is_held = request.resource == "leases" && request.is_mutating() && is_over.load(Ordering::SeqCst);
+            if request.is_mutating() && !is_held {
+                passed.lock().expect("no test panics with it").push((request.resource.clone(), Instant::now()));
+            }
+            async move {
+                if is_held {
+                    std::future::pending::<()>().await;
+                }
+                Verdict::Forward
+            }
+        }
+    });
+    let proxy = Proxy::with_hook(scene.plane, times);
     let operator = behind(&scene, &proxy, &SHORT).await;
     // A server that has just started takes seconds to create the first object of a custom kind.
     scene.create(job("first")).await;
     scene.note("first", "Remediated", "").await;
     // From now on the lease is not renewed, while everything else works.
-    proxy.set_hook(hook(async |request| {
-        if request.resource == "leases" && request.is_mutating() {
-            std::future::pending::<()>().await;
-        }
-        Verdict::Forward
-    }));
+    is_over.store(true, Ordering::SeqCst);
     let mut created = 0;
     while operator.try_exit().is_none() {
         assert!(created < 1000, "it still runs: {}", operator.logs());
@@ -223,13 +236,15 @@ async fn no_write_comes_later_than_the_renew_deadline_after_the_last_renewal() {
         created += 1;
     }
     assert_eq!(exit_code(&operator).await, Some(1), "{}", operator.logs());
-    let renewed = lease_held(&scene, "flink-remedy").1;
-    let since = |received: &str| received.parse::<Timestamp>().expect("RFC 3339").duration_since(renewed);
-    let late: Vec<_> = scene.writes().iter().map(|write| since(&write.received)).collect();
-    let last = late.iter().max().expect("it wrote while it led");
-    assert!(*last > SignedDuration::from_millis(500), "it stopped writing long before it had to: {last}");
-    // The deadline is two thirds of the lease; a request sent just before it arrives before anybody else may lead.
-    assert!(*last < SignedDuration::from_secs(3), "a write {last} after the last renewal");
+    let passed = passed.lock().expect("no test panics with it").clone();
+    let last = |is_lease: bool| {
+        let of = passed.iter().filter(|(resource, _)| (resource == "leases") == is_lease);
+        of.map(|(_, at)| *at).max().expect("it led and wrote")
+    };
+    let last = last(false).duration_since(last(true));
+    assert!(last > Duration::from_millis(500), "it stopped writing long before it had to: {last:?}");
+    // The deadline is two thirds of the lease; a request sent just before it may take a moment to arrive.
+    assert!(last < Duration::from_millis(2500), "a write {last:?} after the last renewal");
 }
 
 #[tokio::test]

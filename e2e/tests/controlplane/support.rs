@@ -99,8 +99,7 @@ pub(crate) struct Scene {
     pub(crate) namespace: String,
     /// A client that may do everything.
     pub(crate) admin: Client,
-    /// Where the audit log ended when the test began.
-    pub(crate) mark: Mark,
+    mark: Mark,
 }
 
 impl Scene {

@@ -24,10 +24,10 @@ async fn the_manifests_are_taken_strictly_and_applied_twice_they_change_nothing(
     let plane = plane(Crds::Typed).await;
     let folder = TempDir::new().expect("a folder");
     // Under other names and for others: the guardrail of these tests lists more.
-    let [policy, binding] = built(&format!("{MANIFESTS}/guardrail"))
-        .await
-        .map(|object| object.to_string().replace("\"flink-remedy-guardrail\"", "\"as-shipped\""))
-        .map(|object| object.replace("endsWith(':flink-remedy')", "endsWith(':as-shipped')"));
+    let [policy, binding] = built(&format!("{MANIFESTS}/guardrail")).await.map(|object| {
+        let renamed = object.to_string().replace("\"flink-remedy-guardrail\"", "\"as-shipped\"");
+        renamed.replace("endsWith(':flink-remedy')", "endsWith(':as-shipped')")
+    });
     let file = folder.path().join("guardrail.yaml");
     std::fs::write(&file, format!("{policy}\n---\n{binding}\n")).expect("the folder is writable");
     let file = file.to_str().expect("text");
