@@ -23,7 +23,7 @@ pub(super) async fn run(client: Client, known: Arc<Mutex<Known>>) {
     let mut ticks = tokio::time::interval(POLL);
     loop {
         ticks.tick().await;
-        // What the API server refuses this time, by a conflict or because something has gone, is due again next time.
+        // What the API server refuses this time is due again next time.
         let _ = look(&client, &known).await;
     }
 }
@@ -42,7 +42,8 @@ async fn look(client: &Client, known: &Mutex<Known>) -> kube::Result<()> {
     }
     let pods = labelled("type=flink-native-kubernetes,component=jobmanager");
     for pod in Api::<Pod>::all(client.clone()).list(&pods).await? {
-        look_after(client, &pod, known).await?;
+        // A pod whose namespace goes is nothing to the others.
+        let _ = look_after(client, &pod, known).await;
     }
     start_jobs(known);
     Ok(())
@@ -96,13 +97,13 @@ async fn look_after(client: &Client, pod: &Pod, known: &Mutex<Known>) -> kube::R
         (_, Some(_)) | (Some(Fault::NeverReady | Fault::CrashLoop), None) => return Ok(()),
         (Some(Fault::NotRunning | Fault::Fails | Fault::Crashes) | None, None) => ready(),
     };
+    let crashes = matches!(job_manager.fault, Some(Fault::CrashLoop | Fault::Crashes));
+    if !crashes {
+        keep_metadata(client, &name, &job_manager.incarnation).await?;
+    }
     let pods: Api<Pod> = Api::namespaced(client.clone(), &name.0);
     pods.patch_status(&pod.name_any(), &PatchParams::default(), &Patch::Merge(json!({ "status": status }))).await?;
-    if matches!(job_manager.fault, Some(Fault::CrashLoop | Fault::Crashes)) {
-        return Ok(());
-    }
-    keep_metadata(client, &name, &job_manager.incarnation).await?;
-    if let Some(job_manager) = lock(known).present.get_mut(&name) {
+    if let Some(job_manager) = lock(known).present.get_mut(&name).filter(|_| !crashes) {
         job_manager.ready = Some(Instant::now());
     }
     Ok(())

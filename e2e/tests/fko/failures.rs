@@ -59,8 +59,8 @@ async fn what_a_job_fails_with_is_taken_back_and_not_tried_again() {
         let ground = ground().await;
         let scene = ground.scene(prefix).await;
         ground.create_stable(&scene, job_that("j", fault)).await;
-        let operator = start(ground, &scene, 3).await;
-        taken_back(ground, &scene, fault).await;
+        let operator = start(&ground, &scene, 3).await;
+        taken_back(&ground, &scene, fault).await;
         let page = operator.metrics().await;
         assert!((sum(&page, "flink_remedy_withdrawals_total") - 1.0).abs() < 0.5, "{page}");
         scene.settle(&operator, 1).await;
@@ -85,7 +85,7 @@ async fn what_the_flink_operator_does_not_start_again_is_restored_as_the_event_s
     let ground = ground().await;
     let scene = ground.scene("crashes").await;
     ground.create_stable(&scene, job_that("j", "crashes")).await;
-    let operator = start(ground, &scene, 3).await;
+    let operator = start(&ground, &scene, 3).await;
     scene.note("j", "RemediationWithdrawn", "Took back").await;
     let note = scene.note("j", "RemediationFailed", "though the values were taken back").await;
     let savepoint = note.split_once("newest savepoint is ").and_then(|(_, rest)| rest.split_once(". ")).unwrap().0;
@@ -123,12 +123,12 @@ async fn an_operator_killed_after_the_failure_is_followed_by_one_that_takes_back
     let ground = ground().await;
     let scene = ground.scene("killed").await;
     ground.create_stable(&scene, job_that("j", "fails")).await;
-    let first = start(ground, &scene, 3).await;
+    let first = start(&ground, &scene, 3).await;
     has_value(&scene, "j", true).await;
     first.kill9();
     ground.lifecycle(&scene, "j", "FAILED").await;
-    let operator = start(ground, &scene, 3).await;
-    taken_back(ground, &scene, "fails").await;
+    let operator = start(&ground, &scene, 3).await;
+    taken_back(&ground, &scene, "fails").await;
     scene.settle(&operator, 1).await;
     assert_eq!(ground.incarnations(&scene, "j").len(), 3);
 }
@@ -139,7 +139,7 @@ async fn slowness_alone_takes_nothing_back() {
         let ground = ground().await;
         let scene = ground.scene(prefix).await;
         ground.create_stable(&scene, job_that("j", fault)).await;
-        let operator = start(ground, &scene, 3).await;
+        let operator = start(&ground, &scene, 3).await;
         scene.note("j", "RemediationUnverified", "not stable yet, later than expected").await;
         scene.look_again(&operator, 1).await;
         assert_eq!(scene.patches().len(), 1, "{fault}: {:#?}", scene.patches());
@@ -179,8 +179,8 @@ async fn failures_halt_all_restarts_until_a_person_has_seen_to_them() {
     let scene = ground.scene("breaker").await;
     ground.create_stable(&scene, job_that("j", "fails")).await;
     ground.create_stable(&scene, annotated(job("k"), OPT_OUT, "true")).await;
-    let operator = start(ground, &scene, 1).await;
-    taken_back(ground, &scene, "fails").await;
+    let operator = start(&ground, &scene, 1).await;
+    taken_back(&ground, &scene, "fails").await;
     scene.merge("k", json!({ "metadata": { "annotations": { OPT_OUT: null } } })).await;
     scene.note("k", "RemediationHeld", "too many jobs have not come back from their restart").await;
     let halted = scene.events().await.into_iter().filter(|event| event.reason.as_deref() == Some("RolloutHalted"));

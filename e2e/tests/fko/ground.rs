@@ -7,12 +7,12 @@ use e2e::{Crds, FlinkOperator, Incarnation, JobManagers, Operator, OperatorOptio
 use kube::api::DynamicObject;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio::sync::OnceCell;
+use tokio::sync::{OnceCell, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// How long the Flink operator may take with a job.
 pub(crate) const PATIENCE: Duration = Duration::from_mins(2);
 
-static GROUND: OnceCell<Ground> = OnceCell::const_new();
+static GROUND: OnceCell<RwLock<Ground>> = OnceCell::const_new();
 
 /// What all tests of this binary share.
 #[derive(Debug)]
@@ -25,14 +25,25 @@ pub(crate) struct Ground {
     policies: TempDir,
 }
 
+/// The ground, beside other tests.
+pub(crate) async fn ground() -> RwLockReadGuard<'static, Ground> {
+    started().await.read().await
+}
+
+/// The ground without other tests, for one that ends the Flink operator. Killed between a Deployment and its ConfigMap, it
+/// would leave the job of another test behind that never starts.
+pub(crate) async fn ground_alone() -> RwLockWriteGuard<'static, Ground> {
+    started().await.write().await
+}
+
 /// Starts everything, once.
-pub(crate) async fn ground() -> &'static Ground {
+async fn started() -> &'static RwLock<Ground> {
     GROUND
         .get_or_init(async || {
             let plane = plane(Crds::Typed).await;
             let job_managers = JobManagers::start(plane);
             let flink_operator = FlinkOperator::start(plane, &job_managers).await;
-            Ground { job_managers, flink_operator, policies: TempDir::new().unwrap() }
+            RwLock::new(Ground { job_managers, flink_operator, policies: TempDir::new().unwrap() })
         })
         .await
 }

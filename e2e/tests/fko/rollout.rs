@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::support::{OPERATOR, Scene};
 use e2e::{AuditEntry, Operator, await_condition};
 
-use crate::ground::{Ground, PATIENCE, ground, job};
+use crate::ground::{Ground, PATIENCE, ground, ground_alone, job};
 
 const JOBS: usize = 4;
 
@@ -70,40 +70,40 @@ async fn patched(scene: &Scene, jobs: usize) {
 #[tokio::test]
 async fn jobs_restart_one_at_a_time() {
     let ground = ground().await;
-    let scene = stable_jobs(ground, "rollout", JOBS).await;
+    let scene = stable_jobs(&ground, "rollout", JOBS).await;
     let _operator = ground.start(&scene).await;
-    assert_all_restarted_once(ground, &scene, JOBS, 1).await;
+    assert_all_restarted_once(&ground, &scene, JOBS, 1).await;
 }
 
 #[tokio::test]
 async fn an_operator_killed_in_mid_flight_is_followed_by_one_that_continues() {
     let ground = ground().await;
-    let scene = stable_jobs(ground, "killed", JOBS).await;
+    let scene = stable_jobs(&ground, "killed", JOBS).await;
     let mut operator = ground.start(&scene).await;
     for jobs in 1..JOBS {
         patched(&scene, jobs).await;
         operator.kill9();
         operator = ground.start(&scene).await;
     }
-    assert_all_restarted_once(ground, &scene, JOBS, 1).await;
+    assert_all_restarted_once(&ground, &scene, JOBS, 1).await;
 }
 
 #[tokio::test]
 async fn a_second_replica_takes_over_in_mid_flight() {
     let ground = ground().await;
-    let scene = stable_jobs(ground, "replicas", JOBS).await;
+    let scene = stable_jobs(&ground, "replicas", JOBS).await;
     let options = ground.options(&scene).await;
     let (first, _second) = (Operator::start(&options), Operator::start(&options));
     patched(&scene, 1).await;
     first.kill9();
-    assert_all_restarted_once(ground, &scene, JOBS, 1).await;
+    assert_all_restarted_once(&ground, &scene, JOBS, 1).await;
 }
 
 /// The Flink operator says nothing while it is down: one job waits for it with its change, the others without.
 #[tokio::test]
 async fn a_flink_operator_that_was_down_meets_one_change_and_no_burst() {
-    let ground = ground().await;
-    let scene = stable_jobs(ground, "down", JOBS).await;
+    let ground = ground_alone().await;
+    let scene = stable_jobs(&ground, "down", JOBS).await;
     ground.flink_operator.stop();
     let operator = ground.start(&scene).await;
     patched(&scene, 1).await;
@@ -111,7 +111,7 @@ async fn a_flink_operator_that_was_down_meets_one_change_and_no_burst() {
     let meanwhile = scene.patches().len();
     ground.flink_operator.start_again();
     assert_eq!(meanwhile, 1, "changes that waited for the Flink operator");
-    assert_all_restarted_once(ground, &scene, JOBS, 1).await;
+    assert_all_restarted_once(&ground, &scene, JOBS, 1).await;
 }
 
 /// `FLINK_REMEDY_FLEET=50` makes a fleet of that many jobs; it takes minutes.
@@ -119,11 +119,11 @@ async fn a_flink_operator_that_was_down_meets_one_change_and_no_burst() {
 async fn a_fleet_restarts_as_many_at_a_time_as_the_policy_allows_through_a_crash() {
     let fleet = std::env::var("FLINK_REMEDY_FLEET").map_or(6, |jobs| jobs.parse().unwrap());
     let ground = ground().await;
-    let scene = stable_jobs(ground, "fleet", fleet).await;
+    let scene = stable_jobs(&ground, "fleet", fleet).await;
     let options = ground.options_for(&scene, 2).await;
     let first = Operator::start(&options);
     patched(&scene, fleet / 2).await;
     first.kill9();
     let _second = Operator::start(&options);
-    assert_all_restarted_once(ground, &scene, fleet, 2).await;
+    assert_all_restarted_once(&ground, &scene, fleet, 2).await;
 }

@@ -56,24 +56,24 @@ async fn are_deployed_once(ground: &Ground, hooked: &Hooked, operator: &Operator
 async fn new_jobs_through_the_webhook_are_deployed_once_with_every_fill() {
     const JOBS: usize = 50;
     let ground = ground().await;
-    let (hooked, operator) = hooked(ground, "admitted").await;
-    are_deployed_once(ground, &hooked, &operator, JOBS).await;
+    let (hooked, operator) = hooked(&ground, "admitted").await;
+    are_deployed_once(&ground, &hooked, &operator, JOBS).await;
     println!("{JOBS} new jobs through the webhook beside a running Flink operator: none restarted");
 }
 
 #[tokio::test]
 async fn the_same_behind_another_webhook() {
     let ground = ground().await;
-    let (hooked, operator) = hooked(ground, "chained").await;
+    let (hooked, operator) = hooked(&ground, "chained").await;
     hooked.join_another().await;
-    are_deployed_once(ground, &hooked, &operator, 3).await;
+    are_deployed_once(&ground, &hooked, &operator, 3).await;
     assert_eq!(hooked.scene.job("j0").await.data["spec"]["flinkConfiguration"][ADDED], "/tmp/up");
 }
 
 #[tokio::test]
 async fn an_owners_change_and_the_fills_are_one_restart() {
     let ground = ground().await;
-    let (hooked, operator) = hooked(ground, "rides").await;
+    let (hooked, operator) = hooked(&ground, "rides").await;
     let scene = &hooked.scene;
     ground.create_stable(scene, annotated(job("j"), MODE, "Off")).await;
     // What is pending waits for a free moment.
@@ -88,7 +88,7 @@ async fn an_owners_change_and_the_fills_are_one_restart() {
     let live = ground.stable(scene, "j").await;
     assert!(!record(&live).is_null(), "{live:#?}");
     scene.settle(&operator, 1).await;
-    assert_reached_flink(ground, scene, "j", 2, &live.data);
+    assert_reached_flink(&ground, scene, "j", 2, &live.data);
     assert!(ground.incarnations(scene, "j")[1].restored_from().is_some());
     assert!(scene.patches().is_empty(), "{:#?}", scene.patches());
 }
