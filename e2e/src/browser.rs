@@ -17,7 +17,7 @@ use tokio::time::timeout;
 use crate::artifacts::cache;
 
 /// How long an answer may take.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_mins(2);
 const FETCH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/browser/fetch.sh");
 
 /// It reads descriptor 3 and writes to 4.

@@ -79,7 +79,7 @@ pub async fn install(client: &Client, crd: Value) {
     objects::replace_at(client, "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", crd).await;
 
     // Established comes before the resource is in the discovery documents that kubectl and kube read.
-    await_condition(&format!("CRD {name} to be served"), Duration::from_secs(30), async || {
+    await_condition(&format!("CRD {name} to be served"), Duration::from_mins(2), async || {
         let established = get(client, &format!("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/{name}"))
             .await?["status"]["conditions"]
             .as_array()

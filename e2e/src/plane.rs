@@ -11,8 +11,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use futures::FutureExt as _;
-use kube::Client;
-use serde_json::json;
+use k8s_openapi::api::authorization::v1::SubjectAccessReview;
+use kube::api::PostParams;
+use kube::{Api, Client};
+use serde_json::{Value, json};
 use tokio::sync::OnceCell;
 
 use crate::artifacts::Artifacts;
@@ -245,11 +247,25 @@ impl ControlPlane {
         tokio::task::spawn_blocking(move || run(command, &input)).await.expect("kubectl runs").expect("kubectl runs")
     }
 
+    /// Returns when the API server lets a user do what `resource` says (`resourceAttributes` of a `SubjectAccessReview`), or
+    /// no longer: it follows roles by watches.
+    pub async fn until_may(&self, user: &str, resource: &Value, may: bool) {
+        let review = json!({ "spec": { "user": user, "resourceAttributes": resource } });
+        let review: SubjectAccessReview = serde_json::from_value(review).expect("a review");
+        let reviews = Api::all(self.admin().await);
+        await_condition(&format!("{user} to may {resource}: {may}"), Duration::from_mins(2), async || {
+            let answer = reviews.create(&PostParams::default(), &review).await;
+            let status = answer.expect("an answer to the review").status.expect("a status");
+            if status.allowed == may { Ok(()) } else { Err(status) }
+        })
+        .await;
+    }
+
     /// Deletes a namespace and returns when it has gone.
     pub async fn delete_namespace(&self, name: &str) {
-        let api = kube::Api::<k8s_openapi::api::core::v1::Namespace>::all(self.admin().await);
+        let api = Api::<k8s_openapi::api::core::v1::Namespace>::all(self.admin().await);
         api.delete(name, &kube::api::DeleteParams::default()).await.expect("the namespace exists");
-        await_condition(&format!("namespace {name} to be gone"), Duration::from_mins(1), async || {
+        await_condition(&format!("namespace {name} to be gone"), Duration::from_mins(3), async || {
             match api.get_opt(name).await {
                 Ok(None) => Ok(()),
                 Ok(Some(namespace)) => Err(format!("{:?}", namespace.status)),

@@ -68,7 +68,7 @@ pub async fn stop(processes: &[ProcessId], grace: Duration) -> Result<()> {
     for process in processes {
         process.signal(Signal::KILL);
     }
-    anyhow::ensure!(ended(processes, Duration::from_secs(10)).await, "still running after SIGKILL: {processes:?}");
+    anyhow::ensure!(ended(processes, Duration::from_mins(1)).await, "still running after SIGKILL: {processes:?}");
     Ok(())
 }
 

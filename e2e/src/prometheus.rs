@@ -20,7 +20,7 @@ pub const MANIFESTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../manifests/m
 /// The rule files for a plain Prometheus.
 pub const RULE_FILES: [&str; 3] = ["thresholds", "flink", "flink-remedy"];
 
-const READY: Duration = Duration::from_mins(1);
+const READY: Duration = Duration::from_mins(3);
 
 /// A running Prometheus with the shipped rules; dropped, it is killed, and in a failing test its log is printed.
 #[derive(Debug)]

@@ -45,6 +45,16 @@ impl Shell {
         Self { folder, kubeconfig: kubeconfig.to_owned() }
     }
 
+    /// What a command prints for programs, as JSON or as names; it has to succeed.
+    ///
+    /// # Panics
+    /// When it fails.
+    pub async fn output(&self, command: &str) -> String {
+        let (code, [out, err]) = self.ran(command).await;
+        assert_eq!(code, Some(0), "$ {command}\n{out}{err}");
+        out
+    }
+
     /// What a command prints; it has to succeed.
     ///
     /// # Panics
@@ -60,6 +70,12 @@ impl Shell {
     /// # Panics
     /// When there is no shell.
     pub async fn try_run(&self, command: &str) -> (Option<i32>, String) {
+        let (code, said) = self.ran(command).await;
+        (code, said.concat())
+    }
+
+    /// How a command ended, and what it printed to standard output and error.
+    async fn ran(&self, command: &str) -> (Option<i32>, [String; 2]) {
         let folder = self.folder.path();
         let path = format!("{}:{}", folder.display(), env::var("PATH").unwrap_or_default());
         let mut shell = Command::new("sh");
@@ -69,7 +85,7 @@ impl Shell {
             shell.env(variable, folder.join(variable));
         }
         let ran = tokio::task::spawn_blocking(move || shell.output()).await.expect("no panic").expect("a shell");
-        let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).concat();
+        let said = [ran.stdout, ran.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
         (ran.status.code(), said)
     }
 }

@@ -69,7 +69,7 @@ impl Webhook {
 /// When it cannot be changed.
 pub async fn be_patient(admin: &Client, configuration: &str) {
     let configurations: Api<MutatingWebhookConfiguration> = Api::all(admin.clone());
-    await_condition("a patient webhook configuration", Duration::from_secs(30), async || {
+    await_condition("a patient webhook configuration", Duration::from_mins(2), async || {
         let mut live = configurations.get(configuration).await?;
         let of_jobs = live.webhooks.iter_mut().flatten().next().expect("the shipped webhooks");
         of_jobs.failure_policy = Some("Fail".to_owned());

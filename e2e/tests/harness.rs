@@ -51,6 +51,9 @@ subjects: [{{kind: ServiceAccount, name: robot, namespace: {namespace}}}]
         ),
     )
     .await;
+    let patch =
+        json!({ "namespace": namespace, "verb": "patch", "group": "flink.apache.org", "resource": "flinkdeployments" });
+    plane.until_may(&format!("system:serviceaccount:{namespace}:robot"), &patch, true).await;
     let token = plane.token(namespace, "robot").await;
     plane.client_via(&token, &proxy.server()).await
 }
@@ -205,7 +208,7 @@ async fn kubectl_and_garbage_collection_work() {
     .await;
     flink_deployments(&admin, &namespace).delete("j", &DeleteParams::default()).await.expect("a deletion");
     let maps = Api::<k8s_openapi::api::core::v1::ConfigMap>::namespaced(admin, &namespace);
-    await_condition("the owned ConfigMap to be collected", Duration::from_mins(1), async || {
+    await_condition("the owned ConfigMap to be collected", Duration::from_mins(3), async || {
         match maps.get_opt("owned").await {
             Ok(None) => Ok(()),
             other => Err(other.map(|_| "still there")),
@@ -228,7 +231,7 @@ async fn killed_at_the_third_patch(moment: Moment) -> Value {
         ..OperatorOptions::new(plane.kubeconfig_for(&token, &proxy.server())).args([namespace.as_str(), "j"])
     }));
     switch.arm(&operator);
-    let status = operator.wait_exit(Duration::from_secs(30)).await.expect("killed");
+    let status = operator.wait_exit(Duration::from_mins(2)).await.expect("killed");
     assert_eq!(status.signal(), Some(9), "{}", operator.logs());
     assert!(operator.logs().ends_with("patch 3\n"), "{}", operator.logs());
     assert_eq!(proxy.mutating(), 3);

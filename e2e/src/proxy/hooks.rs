@@ -28,11 +28,9 @@ impl KillSwitch {
         assert!(self.0.set(Arc::clone(operator)).is_ok(), "a kill switch serves one operator");
     }
 
-    /// SIGKILL, if an operator was named; returns when it has ended.
+    /// SIGKILL for the operator, once it is named; returns when it has ended.
     pub fn fire(&self) {
-        if let Some(operator) = self.0.get() {
-            operator.kill9();
-        }
+        self.0.wait().kill9();
     }
 }
 
@@ -86,11 +84,11 @@ impl Gate {
     /// Returns when the request has come.
     ///
     /// # Panics
-    /// When it has not come after a minute.
+    /// When it has not come after two minutes.
     pub async fn reached(&self) {
         let mut stage = self.0.subscribe();
         let reached = stage.wait_for(|stage| *stage >= Stage::Reached);
-        let _ = tokio::time::timeout(Duration::from_mins(1), reached).await.expect("the request to hold never came");
+        let _ = tokio::time::timeout(Duration::from_mins(2), reached).await.expect("the request to hold never came");
     }
 
     /// Lets the request go on, also one that has not come yet.

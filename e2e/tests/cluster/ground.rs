@@ -97,13 +97,15 @@ impl Ground {
         operator
     }
 
-    /// Creates a job and returns its JobManager when the job is stable and has completed a checkpoint.
+    /// Creates a job and returns its JobManager when the job has completed a checkpoint and is stable.
     pub(crate) async fn create_checkpointed(&self, job: Value) -> Flink {
         let name = job["metadata"]["name"].as_str().unwrap().to_owned();
         self.scene.create(job).await;
         self.stable(&name).await;
         let flink = self.flink(&name).await;
         self.until("a checkpoint", async || flink.checkpointed().await).await;
+        // A JobManager that is slow to answer while others start is no more stable to the Flink operator.
+        self.stable(&name).await;
         flink
     }
 
@@ -202,7 +204,7 @@ impl Ground {
     /// The reasons of our Events in the order in which they were told, without advice.
     pub(crate) fn told(&self) -> Vec<String> {
         let writes = self.scene.writes().into_iter();
-        let events = writes.filter(|entry| entry.resource == "events" && entry.verb == "create");
+        let events = writes.filter(|entry| entry.resource == "events" && entry.verb == "create" && entry.code < 300);
         let reasons = events.map(|entry| entry.request_object["reason"].as_str().unwrap_or_default().to_owned());
         reasons.filter(|reason| reason != "RemediationAdvised").collect()
     }
@@ -218,7 +220,7 @@ impl fmt::Debug for Told {
 }
 
 /// The generation of the spec that the Flink operator has acted on, as 1.7 keeps it.
-fn reconciled_generation(status: &Value) -> Option<i64> {
+pub(crate) fn reconciled_generation(status: &Value) -> Option<i64> {
     let kept = status["reconciliationStatus"]["lastReconciledSpec"].as_str()?;
     let kept: Value = serde_json::from_str(kept).ok()?;
     kept["resource_metadata"]["metadata"]["generation"].as_i64()

@@ -18,9 +18,14 @@ fn a_program_finds_services_by_name_as_a_pod_does() {
         let getent = OperatorOptions { program: Some("getent".into()), ..OperatorOptions::default() };
         let options = cluster.as_pod("default", getent).unwrap();
         let mut command = Command::new(options.program.unwrap());
-        let output = command.args(["hosts", "kubernetes"]).envs(options.env).output().unwrap();
-        let text = String::from_utf8_lossy(&output.stdout);
-        assert!(text.contains("10.96.0.1 ") && text.contains("kubernetes.default.svc.cluster.local"), "{output:?}");
+        command.args(["hosts", "kubernetes"]).envs(options.env);
+        await_condition("the name of the API server", PATIENCE, async || {
+            let output = command.output().unwrap();
+            let text = String::from_utf8_lossy(&output.stdout);
+            let is_found = text.contains("10.96.0.1 ") && text.contains("kubernetes.default.svc.cluster.local");
+            if is_found { Ok(()) } else { Err(output) }
+        })
+        .await;
     });
 }
 

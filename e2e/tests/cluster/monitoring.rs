@@ -95,7 +95,9 @@ impl<'a> Wanted<'a> {
         ground
             .until(&format!("data of {what}"), async || {
                 let mut errors = Vec::new();
-                for expression in left.clone() {
+                // What may pass soon is asked first.
+                let (wanted, others): (Vec<_>, Vec<_>) = left.iter().cloned().partition(|one| is_of_kind(one));
+                for expression in wanted.into_iter().chain(others) {
                     match prometheus.query(&expression).await {
                         Ok(samples) if samples.is_empty() => {}
                         Ok(_) => _ = left.remove(&expression),

@@ -58,17 +58,25 @@ impl Place {
         Self { namespace: namespace.to_owned(), pod: pod.metadata.name.clone().unwrap() }
     }
 
-    /// Whether it gets through to an address, by a connection from inside the pod; else what the pod is told.
-    async fn reaches(&self, ground: &Ground, address: &str, port: u16) -> Result<(), String> {
+    /// Whether it gets through to an address, by a connection from inside the pod; an error when the pod could not try.
+    async fn reaches(&self, ground: &Ground, address: &str, port: u16) -> Result<bool, String> {
         let (port, namespace) = (port.to_string(), format!("--namespace={}", self.namespace));
         let args = ["exec", &namespace, &self.pod, "--", "bash", "-c", CONNECT, address, &port];
         let output = ground.scene.plane.run_kubectl(&args, "").await;
-        if output.status.success() && output.stdout == "open\n" {
-            return Ok(());
-        }
+        let is_open = output.status.success() && output.stdout == "open\n";
         // kubectl itself did its part, and the pod was refused.
-        assert!(output.stderr.contains("Connection refused"), "{output:?}");
-        Err(output.stderr)
+        if is_open || output.stderr.contains("Connection refused") { Ok(is_open) } else { Err(format!("{output:?}")) }
+    }
+
+    /// Returns when it gets through, or no longer does.
+    async fn until(&self, ground: &Ground, address: &str, port: u16, is_open: bool) {
+        let what = format!("port {port} of {address} from {}: {is_open}", self.namespace);
+        ground
+            .until(&what, async || {
+                let reached = self.reaches(ground, address, port).await?;
+                if reached == is_open { Ok(()) } else { Err(reached.to_string()) }
+            })
+            .await;
     }
 }
 
@@ -90,24 +98,19 @@ impl JobManager {
     /// Everything that somebody may reach who may not reach the REST API.
     async fn lets_in_elsewhere(&self, ground: &Ground, place: &Place) {
         for port in OTHERS {
-            ground.until(&format!("port {port}"), async || place.reaches(ground, &self.pod, port).await).await;
+            place.until(ground, &self.pod, port, true).await;
         }
     }
 
     async fn lets_in(&self, ground: &Ground, place: &Place) {
         for address in [&self.pod, &self.service] {
-            ground.until("the REST API", async || place.reaches(ground, address, REST).await).await;
+            place.until(ground, address, REST, true).await;
         }
     }
 
     async fn keeps_out(&self, ground: &Ground, place: &Place) {
         for address in [&self.pod, &self.service] {
-            ground
-                .until("nobody to reach the REST API", async || {
-                    let reached = place.reaches(ground, address, REST).await;
-                    if reached.is_err() { Ok(()) } else { Err(format!("{} does", place.namespace)) }
-                })
-                .await;
+            place.until(ground, address, REST, false).await;
         }
     }
 }
@@ -162,7 +165,7 @@ async fn works_for_its_own(ground: &Ground, job_manager: &JobManager, flink: &Fl
         job_manager.lets_in(ground, place).await;
     }
     let completed = async || flink.checkpointed().await.map(|all| all["counts"]["completed"].as_u64().unwrap());
-    let before = completed().await.unwrap();
+    let before = ground.until("the checkpoints so far", completed).await;
     ground
         .until("a checkpoint more", async || {
             let now = completed().await?;
@@ -182,7 +185,8 @@ async fn works_for_its_own(ground: &Ground, job_manager: &JobManager, flink: &Fl
     for component in ["jobmanager", "taskmanager"] {
         let pods = ground.pods("j", component).await;
         let address = pods[0].status.clone().unwrap().pod_ip.unwrap();
-        http::text(&format!("http://{address}:9249/metrics")).await.expect("metrics");
+        let page = format!("http://{address}:9249/metrics");
+        ground.until("metrics", async || http::text(&page).await).await;
     }
 }
 

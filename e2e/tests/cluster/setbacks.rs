@@ -11,8 +11,8 @@ const QUARANTINED: &str = "flink-remedy.dev/quarantined";
 
 /// Watches restarts closely, and asks `JobManager`s for checkpoints.
 fn closely(spec: &mut Value) {
-    // Longer than the Flink operator takes to try again what Kubernetes has refused.
-    spec["verification"] = json!({"grace": "10 s", "askJobManager": true});
+    // Longer than the Flink operator takes to try again what Kubernetes has refused, which it does after 5 s, 7 s and 11 s.
+    spec["verification"] = json!({"grace": "30 s", "askJobManager": true});
 }
 
 /// The job's own code does not start with a value that was filled. The API server and the Flink operator cannot know.

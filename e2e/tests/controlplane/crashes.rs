@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use e2e::proxy::{KillSwitch, Moment, kill_at};
 use e2e::{Operator, Proxy, await_condition};
@@ -123,7 +122,7 @@ async fn crashed_run(k: u64, moment: Moment, clean: &End) {
     let options = scene.options_via(&proxy.server(), &ARGS).await;
     let first = Arc::new(Operator::start(&options));
     switch.arm(&first);
-    let status = first.wait_exit(Duration::from_secs(30)).await.expect("a killed process ends");
+    let status = first.wait_exit(PATIENCE).await.expect("a killed process ends");
     assert_eq!(std::os::unix::process::ExitStatusExt::signal(&status), Some(9), "{what}: {}", first.logs());
     // Lease renewals make the count go on, so that a number that is never reached cannot pass unseen.
     assert!(proxy.mutating() >= k, "{what}");

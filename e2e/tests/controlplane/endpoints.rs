@@ -115,7 +115,12 @@ async fn metrics_are_open_metrics_under_our_own_prefix() {
         ("flink_remedy_findings{rule=\"CKP003\",verdict=\"Gap\"}", 1.0),
         ("flink_remedy_events_emitted_total{reason=\"Remediated\"}", 1.0),
     ] {
-        assert_eq!(operator.metric(series).await, Some(value), "{series}\n{page}");
+        // An Event is counted a moment after it can be seen.
+        await_condition(series, PATIENCE, async || {
+            let now = operator.metric(series).await;
+            if now == Some(value) { Ok(()) } else { Err(now) }
+        })
+        .await;
     }
 }
 

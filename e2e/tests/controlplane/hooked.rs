@@ -1,7 +1,6 @@
 //! A namespace whose jobs go through the admission webhook, with the configuration and the rights of the manifests.
 
 use std::fs;
-use std::time::Duration;
 
 use e2e::launch::free_port;
 use e2e::objects::{apply, apply_yaml};
@@ -10,10 +9,10 @@ use e2e::{Crds, Operator, OperatorOptions, await_condition};
 use kube::api::{DynamicObject, PostParams};
 use serde_json::{Value, json};
 
-use crate::support::{MANIFESTS, Scene, job, record};
+use crate::support::{MANIFESTS, PATIENCE, Scene, job, record};
 
-/// The API server follows webhook configurations with some delay.
-const SETTLED: Duration = Duration::from_secs(30);
+/// Seconds that the API server waits for a review, so that on a busy machine none is left out.
+const PATIENT: u64 = 30;
 
 /// The option that another webhook adds.
 pub(crate) const ADDED: &str = "web.upload.dir";
@@ -22,6 +21,7 @@ pub(crate) const ADDED: &str = "web.upload.dir";
 pub(crate) struct Hooked {
     pub(crate) scene: Scene,
     pub(crate) port: u16,
+    as_shipped: bool,
 }
 
 impl Hooked {
@@ -32,11 +32,24 @@ impl Hooked {
         hooked
     }
 
+    /// The same with the timeout of the manifests, for tests of what it is for.
+    #[allow(dead_code, reason = "most binaries have no such test")]
+    pub(crate) async fn as_shipped(crds: Crds, prefix: &str) -> Self {
+        let hooked = Self { as_shipped: true, ..Self::bare(Scene::on(crds, prefix).await) };
+        hooked.install(json!({ "url": hooked.url() })).await;
+        hooked.grant().await;
+        hooked
+    }
+
     /// The same without any right to keep a certificate.
     pub(crate) async fn unauthorized(scene: Scene) -> Self {
-        let hooked = Self { scene, port: free_port().expect("a free port") };
+        let hooked = Self::bare(scene);
         hooked.install(json!({ "url": hooked.url() })).await;
         hooked
+    }
+
+    fn bare(scene: Scene) -> Self {
+        Self { scene, port: free_port().expect("a free port"), as_shipped: false }
     }
 
     /// Where reviews go.
@@ -46,7 +59,13 @@ impl Hooked {
 
     /// The manifests' configuration, for this namespace and an address in place of a Service.
     pub(crate) async fn install(&self, client_config: Value) {
-        apply(&self.scene.admin, configuration(&self.scene.namespace, &client_config)).await;
+        let mut configuration = configuration(&self.scene.namespace, &client_config);
+        for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
+            if !self.as_shipped {
+                webhook["timeoutSeconds"] = json!(PATIENT);
+            }
+        }
+        apply(&self.scene.admin, configuration).await;
     }
 
     /// The manifests' rights, for names of this namespace.
@@ -78,7 +97,7 @@ impl Hooked {
 
     /// Returns when a new job would be filled at admission.
     pub(crate) async fn serves(&self, operator: &Operator) {
-        await_condition("the webhook to be asked", SETTLED, async || {
+        await_condition("the webhook to be asked", PATIENCE, async || {
             let probed = self.dry_run(job("probe")).await;
             if record(&probed).is_null() { Err(operator.logs()) } else { Ok(()) }
         })
@@ -113,7 +132,7 @@ impl Hooked {
                     "metadata": { "name": name }, "webhooks": [webhook] }),
         )
         .await;
-        await_condition("the other webhook to be asked", SETTLED, async || {
+        await_condition("the other webhook to be asked", PATIENCE, async || {
             let stored = self.dry_run(job("probe")).await;
             if stored.data["spec"]["flinkConfiguration"].get(ADDED).is_some() { Ok(()) } else { Err(stored) }
         })

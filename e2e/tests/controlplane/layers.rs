@@ -99,6 +99,7 @@ async fn nothing_is_filled_while_the_config_map_is_missing() {
     scene.note("job", "Remediated", "CKP003").await;
 
     // Gone again while it runs: what comes now waits.
+    scene.look_again(&operator, 1).await;
     let before = looks(&operator).await;
     let api: Api<ConfigMap> = Api::namespaced(scene.admin.clone(), &scene.namespace);
     api.delete(NAME, &DeleteParams::default()).await.expect("a deletion");

@@ -11,6 +11,7 @@ use crate::fko::Fko;
 use crate::owner::OPT_OUT;
 use crate::support::{PATIENCE, Scene, annotated, job, record};
 
+const OPT_OUT_UNTIL: &str = "flink-remedy.dev/opt-out-until";
 const PORT: &str = "metrics.reporter.prom.port";
 const INCREMENTAL: &str = "state.backend.incremental";
 
@@ -174,12 +175,12 @@ async fn a_policy_that_changes_restarts_one_job_after_the_other_and_its_deletion
 #[tokio::test]
 async fn an_edited_template_touches_no_job_that_has_its_directory() {
     let scene = Scene::new("template").await;
-    let spec = |root: &str| {
-        json!({ "mode": "Apply", "storage": { "checkpoints": format!("{root}/{{cluster}}/{{namespace}}/{{name}}") },
+    let spec = |mode: &str, root: &str| {
+        json!({ "mode": mode, "storage": { "checkpoints": format!("{root}/{{cluster}}/{{namespace}}/{{name}}") },
             "cluster": "eu", "settings": [{ "key": "rest.flamegraph.enabled", "value": root.ends_with("old").to_string() }],
             "rollout": { "operatorVersion": "1.15", "quietPeriod": "1 ms" } })
     };
-    scene.policy("p", spec("s3://old")).await;
+    scene.policy("p", spec("Apply", "s3://old")).await;
     let mut without = job("j");
     without["spec"]["flinkConfiguration"].as_object_mut().unwrap().remove("state.checkpoints.dir");
     scene.create(without.clone()).await;
@@ -189,8 +190,10 @@ async fn an_edited_template_touches_no_job_that_has_its_directory() {
     assert_eq!(directory(&filled), format!("s3://old/eu/{}/j", scene.namespace));
     scene.now_stable(Fko::V1_15, "j").await;
     let before = scene.patches().len();
-    scene.policy("p", spec("s3://new")).await;
-    scene.in_force(&operator, "p", "Apply").await;
+    scene.policy("p", spec("Advise", "s3://new")).await;
+    // The log tells of each mode once; under the first policy this one was never in force.
+    scene.in_force(&operator, "p", "Advise").await;
+    scene.policy("p", spec("Apply", "s3://new")).await;
     // A job that comes later gets what the policy says by then.
     without["metadata"]["name"] = json!("later");
     scene.create(without).await;
@@ -222,11 +225,12 @@ async fn an_opt_out_that_ends_is_told_before_and_after_and_then_no_longer_obeyed
     let scene = Scene::new("expires").await;
     scene.policy("p", json!({})).await;
     let _operator = scene.start_under_policies().await;
-    let until = Timestamp::now() + SignedDuration::from_secs(6);
-    let opted_out = annotated(job("j"), OPT_OUT, "true");
-    scene.create(annotated(opted_out, "flink-remedy.dev/opt-out-until", &until.to_string())).await;
+    let until = Timestamp::now() + SignedDuration::from_hours(1);
+    scene.create(annotated(annotated(job("j"), OPT_OUT, "true"), OPT_OUT_UNTIL, &until.to_string())).await;
     let note = scene.note("j", "OptOutExpiring", "The opt-out ends at ").await;
     assert!(note.contains(&until.to_string()) && record(&scene.job("j").await).is_null(), "{note}");
+    let until = Timestamp::now() + SignedDuration::from_secs(3);
+    scene.merge("j", json!({ "metadata": { "annotations": { OPT_OUT_UNTIL: until.to_string() } } })).await;
     let filled = scene.filled("j").await;
     let at: Timestamp = record(&filled)["at"].as_str().unwrap().parse().unwrap();
     // The record has seconds.

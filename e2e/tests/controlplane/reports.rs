@@ -117,6 +117,7 @@ async fn a_deleted_report_comes_back_and_nothing_else_happens() {
     scene.create(job("new")).await;
     let operator = scene.start(&[]).await;
     let report = scene.report("new", standing("Remediated")).await;
+    scene.note("new", "Remediated", "").await;
     let (live, writes) = (scene.job("new").await, scene.writes().len());
     scene.reports().delete("new", &DeleteParams::default()).await.expect("a report");
     let again = scene.report("new", standing("Remediated")).await;

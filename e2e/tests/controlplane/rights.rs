@@ -2,8 +2,6 @@
 //!
 //! The service accounts here have the rights of the shipped manifests less one.
 
-use std::time::Duration;
-
 use e2e::{AuditEntry, Operator, OperatorOptions, apply, apply_yaml, await_condition};
 use serde_json::json;
 
@@ -241,6 +239,9 @@ async fn as_a_sidecar_it_acts_as_its_own_service_account() {
     assert_eq!(webhook.len(), 1, "{rendered}");
     let applied = scene.plane.run_kubectl(&["apply", "-f", "-"], &rest.join("\n---\n")).await;
     assert!(applied.status.success(), "{}", applied.stderr);
+    let account = json!({ "verb": "impersonate", "resource": "serviceaccounts", "namespace": "flink-remedy",
+                          "name": "flink-remedy" });
+    scene.plane.until_may(SIDECAR, &account, true).await;
     scene.create(job("j")).await;
     let token = scene.plane.token("flink-operator", "flink-operator").await;
     let args = ["--as", "flink-remedy/flink-remedy"];
@@ -287,7 +288,7 @@ async fn without_a_kubeconfig_it_says_what_to_do_and_ends() {
     let folder = tempfile::tempdir().expect("a folder");
     let missing = folder.path().join("no-such-kubeconfig");
     let operator = Operator::start(&OperatorOptions::new(&missing).env("KUBERNETES_SERVICE_HOST", ""));
-    let status = operator.wait_exit(Duration::from_secs(30)).await.expect("it ends");
+    let status = operator.wait_exit(PATIENCE).await.expect("it ends");
     assert_eq!(status.code(), Some(1), "{}", operator.logs());
     let log = operator.logs();
     assert!(log.contains("no cluster is configured") && log.contains("set KUBECONFIG"), "{log}");
@@ -298,11 +299,10 @@ async fn without_a_kubeconfig_it_says_what_to_do_and_ends() {
 #[tokio::test]
 async fn without_a_server_it_says_where_it_looked_and_is_not_ready() {
     let scene = Scene::new("nobody").await;
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
-    let closed = listener.local_addr().expect("an address");
-    drop(listener);
+    // Nobody else of this process gets it.
+    let closed = format!("127.0.0.1:{}", e2e::launch::free_port().expect("a port"));
     let operator = Operator::start(&scene.options_as("token", &format!("http://{closed}"), &[]));
-    logged(&operator, &["API server", &closed.to_string()]).await;
+    logged(&operator, &["API server", &closed]).await;
     logged(&operator, &["WARN", "flinkdeployments", "onnection refused"]).await;
     assert_eq!(operator.get("/live").await.expect("an answer").0, 200);
     assert_eq!(operator.get("/ready").await.expect("an answer").0, 503);

@@ -51,12 +51,12 @@ async fn a_job_restarts_by_itself_once_its_quiet_period_is_over() {
     let scene = Scene::new("quiet").await;
     let live = scene.create_stable(Fko::V1_15, job("j")).await;
     let changed = live.metadata.creation_timestamp.unwrap().0;
-    let (operator, _policy) = operator(&scene, "{operatorVersion: '1.15', quietPeriod: 8 s}").await;
+    let (operator, _policy) = operator(&scene, "{operatorVersion: '1.15', quietPeriod: 30 s}").await;
     scene.note("j", "RemediationHeld", "rollout.quietPeriod ago").await;
     let filled = scene.filled("j").await;
     let at: k8s_openapi::jiff::Timestamp = record(&filled)["at"].as_str().unwrap().parse().unwrap();
     // Times of the API server are whole seconds.
-    assert!(at.duration_since(changed).as_secs() >= 8, "changed at {changed}, restarted at {at}");
+    assert!(at.duration_since(changed).as_secs() >= 30, "changed at {changed}, restarted at {at}");
     scene.now_stable(Fko::V1_15, "j").await;
     scene.settle(&operator, 1).await;
     assert_eq!(scene.patches().len(), 1, "{:#?}", scene.patches());

@@ -6,7 +6,6 @@ use e2e::{
     AuditEntry, ControlPlane, Crds, Mark, Operator, OperatorOptions, apply, apply_yaml, await_condition, binary,
     flink_deployments,
 };
-use k8s_openapi::api::authorization::v1::SubjectAccessReview;
 use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::events::v1::Event;
@@ -143,18 +142,10 @@ subjects: [{{kind: ServiceAccount, name: {account}, namespace: {namespace}}}]
     /// Returns when the API server lets a service account of this namespace do that, or no longer: it follows roles by watches.
     pub(crate) async fn until_may(&self, account: &str, verb: &str, group: &str, resource: &str, may: bool) {
         let namespace = &self.namespace;
-        let review: SubjectAccessReview = serde_json::from_value(json!({ "spec": {
-            "user": format!("system:serviceaccount:{namespace}:{account}"),
-            "resourceAttributes": { "namespace": namespace, "verb": verb, "group": group, "resource": resource,
-                                    "name": "flink-remedy" },
-        }}))
-        .expect("a review");
-        await_condition(&format!("{account} to may {verb} {resource}: {may}"), PATIENCE, async || {
-            let answer = Api::all(self.admin.clone()).create(&PostParams::default(), &review).await;
-            let status = answer.expect("an answer to the review").status.expect("a status");
-            if status.allowed == may { Ok(()) } else { Err(status) }
-        })
-        .await;
+        let user = format!("system:serviceaccount:{namespace}:{account}");
+        let resource = json!({ "namespace": namespace, "verb": verb, "group": group, "resource": resource,
+                               "name": "flink-remedy" });
+        self.plane.until_may(&user, &resource, may).await;
     }
 
     /// Takes the lease from a process that was killed, so that the next need not wait for it to run out.

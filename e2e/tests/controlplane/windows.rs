@@ -69,19 +69,19 @@ async fn in_an_open_window_a_job_restarts() {
 async fn a_restart_is_announced_and_follows_after_the_notice() {
     let scene = Scene::new("notice").await;
     let before = scene.create_stable(Fko::V1_15, job("j")).await;
-    let (operator, _policy) = operator(&scene, json!({"notice": "8 s"})).await;
+    let (operator, _policy) = operator(&scene, json!({"notice": "20 s"})).await;
     let note = scene.note("j", "RemediationHeld", "it restarts at ").await;
     assert!(note.contains("flink-remedy.dev/approve") && note.contains("opt out"), "{note}");
     let announced = scene.job("j").await;
     assert_eq!(announced.metadata.generation, before.metadata.generation, "the announcement restarts nothing");
     let at = time(&record(&announced)["announced"]["at"]);
-    assert!(note.contains(&(at + SignedDuration::from_secs(8)).to_string()), "{note}, announced at {at}");
+    assert!(note.contains(&(at + SignedDuration::from_secs(20)).to_string()), "{note}, announced at {at}");
     // Another replica goes on with what stands on the job.
     operator.kill9();
-    let again = self::operator(&scene, json!({"notice": "8 s"})).await;
+    let again = self::operator(&scene, json!({"notice": "20 s"})).await;
     let filled = restarted(&scene, "j").await;
     let restarted_at = time(&record(&filled)["restart"]["at"]);
-    assert!(restarted_at.duration_since(at) >= SignedDuration::from_secs(8), "{at} {restarted_at}");
+    assert!(restarted_at.duration_since(at) >= SignedDuration::from_secs(20), "{at} {restarted_at}");
     assert!(record(&filled)["announced"].is_null(), "{}", record(&filled));
     scene.now_stable(Fko::V1_15, "j").await;
     scene.settle(&again.0, 1).await;

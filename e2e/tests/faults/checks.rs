@@ -24,7 +24,7 @@ use crate::world::{namespace, send};
 /// (8 s) and between two looks at a job that has restarted (10 s).
 const QUIET: Duration = Duration::from_secs(12);
 /// Connections that are kept for a while.
-const FEW: u64 = 8;
+const FEW: u64 = 12;
 /// No jobs of any other group.
 const SMALL: Size =
     Size { fleet: 0, namespaces: 1, contested: 0, budget: 0, per_hour: 0, doomed: 0, in_doomed: 0, reborn: 0 };

@@ -58,15 +58,18 @@ impl Replica {
     pub(crate) async fn end(&self) {
         self.ending.store(true, Ordering::SeqCst);
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(process) = self.process() {
-            process.resume();
-            let status = process.terminate().await;
-            // Whoever has just lost the lease, or was killed, ends in another way.
-            assert!(status.code() != Some(101), "{} ended with {status}: {}", self.name, process.logs());
+        let Some(keeper) = keeper else { return };
+        // One more may have been started just before.
+        while !keeper.is_finished() {
+            if let Some(process) = self.process() {
+                process.resume();
+                let status = process.terminate().await;
+                // Whoever has just lost the lease, or was killed, ends in another way.
+                assert!(status.code() != Some(101), "{} ended with {status}: {}", self.name, process.logs());
+            }
+            tokio::time::sleep(LOOK).await;
         }
-        if let Some(keeper) = keeper {
-            keeper.await.expect("the keeper does not panic");
-        }
+        keeper.await.expect("the keeper does not panic");
     }
 
     /// What ended otherwise than by a kill, by the loss of its lease, or because it was asked to.

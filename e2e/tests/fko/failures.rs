@@ -24,8 +24,14 @@ fn job_that(name: &str, fault: &str) -> Value {
 
 /// Our operator, which watches restarts closely.
 async fn start(ground: &Ground, scene: &Scene, failures: usize) -> Operator {
+    start_with(ground, scene, failures, "5 min").await
+}
+
+/// The same, and tells of those that are later than this.
+async fn start_with(ground: &Ground, scene: &Scene, failures: usize, deadline: &str) -> Operator {
     let options = ground.options_under(scene, 1, |spec| {
-        spec["verification"] = json!({"deadline": "6 s", "grace": "2 s", "askJobManager": true,
+        // The grace is longer than the Flink operator takes to try again what Kubernetes has refused twice.
+        spec["verification"] = json!({"deadline": deadline, "grace": "15 s", "askJobManager": true,
                                       "jobManagerAddress": ground.job_managers.rest_address()});
         spec["breaker"] = json!({"failures": failures});
     });
@@ -139,7 +145,7 @@ async fn slowness_alone_takes_nothing_back() {
         let ground = ground().await;
         let scene = ground.scene(prefix).await;
         ground.create_stable(&scene, job_that("j", fault)).await;
-        let operator = start(&ground, &scene, 3).await;
+        let operator = start_with(&ground, &scene, 3, "6 s").await;
         scene.note("j", "RemediationUnverified", "not stable yet, later than expected").await;
         scene.look_again(&operator, 1).await;
         assert_eq!(scene.patches().len(), 1, "{fault}: {:#?}", scene.patches());

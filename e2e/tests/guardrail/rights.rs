@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use e2e::{Crds, apply, flink_deployments};
+use e2e::{Crds, apply, await_condition, flink_deployments};
 use hyper::Method;
 use k8s_openapi::api::authorization::v1::{SelfSubjectRulesReview, SelfSubjectRulesReviewSpec};
 use kube::api::{Patch, PatchParams, PostParams};
@@ -13,7 +13,7 @@ use tokio::sync::OnceCell;
 
 use crate::changes::{CHANGED, FORBIDDEN, UNLISTED, UNTOUCHED};
 use crate::refused::{compare, guarded, message};
-use crate::support::{MANIFESTS, OPERATOR, Scene, job};
+use crate::support::{MANIFESTS, OPERATOR, PATIENCE, Scene, job};
 
 /// In every namespace: verbs, and what they are for.
 const EVERYWHERE: &[(&str, &str)] = &[
@@ -57,20 +57,29 @@ fn table(parts: &[&[(&str, &str)]]) -> BTreeSet<String> {
 }
 
 /// Every right of a client's user in a namespace, one by one, beyond those of any account.
-async fn rights(scene: &Scene, client: &Client, namespace: &str) -> BTreeSet<String> {
+async fn rights(scene: &Scene, client: &Client, namespace: &str) -> kube::Result<BTreeSet<String>> {
     scene.plane.service_account(&scene.namespace, "nobody").await;
     let nobody = scene.plane.client_as(&scene.plane.token(&scene.namespace, "nobody").await).await;
-    let basic = granted(&nobody, namespace).await;
-    granted(client, namespace).await.difference(&basic).cloned().collect()
+    let basic = granted(&nobody, namespace).await?;
+    Ok(granted(client, namespace).await?.difference(&basic).cloned().collect())
 }
 
-async fn granted(client: &Client, namespace: &str) -> BTreeSet<String> {
+/// Returns when these are the rights: the API server follows roles by watches.
+async fn has_rights(scene: &Scene, client: &Client, namespace: &str, expected: &BTreeSet<String>) {
+    await_condition(&format!("rights in {namespace}: {expected:#?}"), PATIENCE, async || {
+        let rights = rights(scene, client, namespace).await.map_err(|error| error.to_string())?;
+        if rights == *expected { Ok(()) } else { Err(format!("{rights:#?}")) }
+    })
+    .await;
+}
+
+async fn granted(client: &Client, namespace: &str) -> kube::Result<BTreeSet<String>> {
     let review = SelfSubjectRulesReview {
         spec: SelfSubjectRulesReviewSpec { namespace: Some(namespace.to_owned()) },
         ..SelfSubjectRulesReview::default()
     };
     let api: Api<SelfSubjectRulesReview> = Api::all(client.clone());
-    let status = api.create(&PostParams::default(), &review).await.expect("a review").status.expect("a status");
+    let status = api.create(&PostParams::default(), &review).await?.status.expect("a status");
     assert!(!status.incomplete, "{status:?}");
     let mut granted = BTreeSet::new();
     for rule in status.resource_rules {
@@ -84,7 +93,7 @@ async fn granted(client: &Client, namespace: &str) -> BTreeSet<String> {
             }
         }
     }
-    granted
+    Ok(granted)
 }
 
 /// Requests that no identity of ours may make, whatever is in the cluster; in this namespace, or in all.
@@ -212,7 +221,7 @@ async fn has_the_rights_of_the_operator(scene: &Scene, client: &Client) {
         (&other, vec![]),
         ("kube-system", vec![]),
     ] {
-        assert_eq!(rights(scene, client, namespace).await, table(&[EVERYWHERE, CLUSTER, &more]), "in {namespace}");
+        has_rights(scene, client, namespace, &table(&[EVERYWHERE, CLUSTER, &more])).await;
     }
     scene.create(job("j")).await;
     all_allowed(client, &requests_of_operator(&scene.namespace)).await;
@@ -242,8 +251,8 @@ async fn the_sidecar_acts_as_the_operator_and_as_nobody_else() {
     has_the_rights_of_the_operator(&scene, &acting).await;
     // By itself the account has nothing of ours but the leave to act as us.
     let itself = scene.plane.client_as(&token).await;
-    assert_eq!(rights(&scene, &itself, "flink-remedy").await, table(&[IMPERSONATE]));
-    assert_eq!(rights(&scene, &itself, &scene.namespace).await, table(&[]));
+    has_rights(&scene, &itself, "flink-remedy", &table(&[IMPERSONATE])).await;
+    has_rights(&scene, &itself, &scene.namespace, &table(&[])).await;
     let get = (Method::GET, format!("/api/v1/namespaces/{}", scene.namespace), Value::Null);
     for (user, groups) in [
         ("admin", &[][..]),
@@ -266,9 +275,9 @@ async fn an_operator_of_one_team_has_rights_in_its_namespace_and_nowhere_else() 
     let applied = scene.plane.run_kubectl(&["apply", "-n", team, "-f", "-"], &tenant).await;
     assert!(applied.status.success(), "{}", applied.stderr);
     let operator = scene.plane.client_as(&scene.plane.token(team, "flink-remedy").await).await;
-    assert_eq!(rights(&scene, &operator, team).await, table(&[EVERYWHERE, HOME, OF_TEAM]));
+    has_rights(&scene, &operator, team, &table(&[EVERYWHERE, HOME, OF_TEAM])).await;
     for namespace in [&other.namespace, "flink-remedy", "flink-operator", "kube-system"] {
-        assert_eq!(rights(&scene, &operator, namespace).await, table(&[]), "in {namespace}");
+        has_rights(&scene, &operator, namespace, &table(&[])).await;
     }
     for scene in [&scene, &other] {
         scene.create(job("j")).await;
@@ -315,6 +324,7 @@ async fn a_role_too_many_does_not_open_the_guardrail() {
             "subjects": [{ "kind": "ServiceAccount", "name": "flink-remedy", "namespace": scene.namespace }] }),
     )
     .await;
+    scene.until_may("flink-remedy", "patch", "flink.apache.org", "flinkdeployments", true).await;
     let client = scene.plane.client_as(&scene.plane.token(&scene.namespace, "flink-remedy").await).await;
     let jobs = flink_deployments(&client, &scene.namespace);
     the_guardrail_refuses(&client, &scene.namespace).await;

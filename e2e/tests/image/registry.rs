@@ -29,7 +29,7 @@ impl Registry {
         serve.args(["registry", "serve", "--address", &address.to_string(), "--disk"]).arg(disk);
         let process = serve.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let registry = Self { process, address };
-        await_condition("the registry", Duration::from_secs(30), async || {
+        await_condition("the registry", Duration::from_mins(2), async || {
             http::get(&format!("http://{address}/v2/")).await
         })
         .await;

@@ -76,7 +76,7 @@ impl Cluster {
 
     /// The same with the webhook at this port, and with other values of some arguments.
     pub(crate) async fn start_pod_with(&self, port: u16, instead: &[(&str, &str)]) -> Operator {
-        let deployment = self.shell.run("kubectl get deployment -n flink-remedy flink-remedy -o json").await;
+        let deployment = self.shell.output("kubectl get deployment -n flink-remedy flink-remedy -o json").await;
         let deployment: Value = serde_json::from_str(&deployment).unwrap();
         let pod = deployment.pointer("/spec/template/spec").unwrap();
         let args: Vec<String> = serde_json::from_value(pod.pointer("/containers/0/args").unwrap().clone()).unwrap();
@@ -147,8 +147,8 @@ impl Cluster {
     pub(crate) async fn left(&self) -> String {
         let kinds =
             "clusterroles,clusterrolebindings,mutatingwebhookconfigurations,customresourcedefinitions,namespaces";
-        let of_cluster = self.shell.run(&format!("kubectl get {kinds} -o name")).await;
-        let of_operator = self.shell.run("kubectl get roles,rolebindings,services -n flink-operator -o name").await;
+        let of_cluster = self.shell.output(&format!("kubectl get {kinds} -o name")).await;
+        let of_operator = self.shell.output("kubectl get roles,rolebindings,services -n flink-operator -o name").await;
         let ours = |line: &&str| line.contains("flink-remedy");
         let mut left: Vec<_> = of_cluster.lines().chain(of_operator.lines()).filter(ours).collect();
         left.sort_unstable();

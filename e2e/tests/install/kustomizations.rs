@@ -57,7 +57,6 @@ async fn every_kustomization_is_taken_strictly_and_leaves_no_difference() {
 #[tokio::test]
 async fn a_misspelled_field_is_refused() {
     let plane = plane().await;
-    namespace(plane, "flink-remedy").await;
     let mut deployment = kustomize(plane, &Path::new(MANIFESTS).join("operator")).await;
     deployment.retain(|object| object["kind"] == "Deployment");
     deployment[0]["metadata"]["namespace"] = json!("default");

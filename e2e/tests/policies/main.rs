@@ -61,7 +61,7 @@ impl Fleet {
 
     /// Waits until a policy's status fulfils the condition, and returns it.
     async fn status(&self, name: &str, is_wanted: impl Fn(&Value) -> bool) -> Value {
-        await_condition(&format!("the status of {name}"), PATIENCE, async || {
+        await_condition(&format!("the status of {name}"), PATIENCE * 3, async || {
             let status = self.policies().get(name).await.expect("the policy is there").data["status"].clone();
             if is_wanted(&status) { Ok(status) } else { Err(status) }
         })
@@ -153,7 +153,7 @@ async fn of_a_thousand_jobs_each_report_is_written_once_and_the_status_settles()
     };
     let operator = fleet.start().await;
     fleet.status("all", |status| status["jobs"]["held"] == JOBS).await;
-    await_condition("all reports", PATIENCE, async || {
+    await_condition("all reports", PATIENCE * 3, async || {
         let written = writes(REPORTS).len();
         if written >= JOBS as usize { Ok(()) } else { Err(written) }
     })

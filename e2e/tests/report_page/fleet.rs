@@ -16,7 +16,7 @@ pub(crate) const JOBS: usize = 500;
 const NAMESPACES: usize = 8;
 /// A name that an owner gives as the reason of an opt-out.
 pub(crate) const REASON: &str = "</script><img src=x onerror=alert(1)>&amp;";
-const PATIENCE: Duration = Duration::from_mins(2);
+const PATIENCE: Duration = Duration::from_mins(6);
 const AT_A_TIME: usize = 16;
 
 /// What is true of a job.
