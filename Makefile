@@ -9,6 +9,8 @@ include e2e/e2e.mk
 CARGO_FUZZ_VERSION := 0.13.2
 # For each target, in seconds.
 FUZZ_SECONDS ?= 60
+# Of each law.
+FUZZ_CASES ?= 5000
 FUZZ_TARGETS := documents configuration values jobs reviews policies
 
 CARGO_DENY := $(FLINK_REMEDY_CACHE)/tools/cargo-deny-$(CARGO_DENY_VERSION)/bin/cargo-deny
@@ -69,7 +71,10 @@ bench: controlplane crds peer ## what our work costs beside floors and peers, wi
 	FLINK_REMEDY_BIN="$$(packaging/binary.sh --print "$(FLINK_REMEDY_CACHE)")/flink-remedy" target/release/bench
 
 # What is found goes into the cache; what shall be tried again for ever is copied into crates/fuzz/corpus.
-fuzz: $(CARGO_FUZZ) ## let libFuzzer look for input that breaks a promise (FUZZ_SECONDS for each target; needs a C++ compiler)
+fuzz: $(CARGO_FUZZ) ## look for input that breaks a law or a promise, at random and by libFuzzer (FUZZ_SECONDS for each target; needs a C++ compiler)
+	@seed="$$(date +%s)"; echo "PROPTEST_RNG_SEED=$$seed PROPTEST_CASES=$(FUZZ_CASES)"; \
+		PROPTEST_RNG_SEED="$$seed" PROPTEST_CASES=$(FUZZ_CASES) \
+		cargo test --quiet --locked --package checklist --test laws --package fuzz --test structured
 	@for target in $(FUZZ_TARGETS); do \
 		found="$(FLINK_REMEDY_CACHE)/fuzz/$$target"; mkdir -p "$$found/corpus"; \
 		$(CARGO_FUZZ) fuzz run --fuzz-dir crates/fuzz/libfuzzer --target-dir target/fuzz --sanitizer none "$$target" \
