@@ -146,14 +146,17 @@ impl Operator {
     /// # Panics
     /// When the operator has ended, or does not answer within two minutes.
     pub async fn metrics(&self) -> String {
-        await_condition("an answer of /metrics", PATIENCE, async || match self.get("/metrics").await {
-            Some((200, body)) => Ok(body),
-            other => {
-                assert!(self.try_exit().is_none(), "the operator has ended and has no metrics any more");
-                Err(other)
-            }
+        let (status, body) = await_condition("an answer of /metrics", PATIENCE, async || {
+            let answer = self.get("/metrics").await;
+            assert!(
+                answer.is_some() || self.try_exit().is_none(),
+                "the operator has ended and has no metrics any more"
+            );
+            answer
         })
-        .await
+        .await;
+        assert_eq!(status, 200, "/metrics: {body}");
+        body
     }
 
     /// The value of one metric, named with its labels as printed; `None` when it is not there.

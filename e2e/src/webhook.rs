@@ -63,17 +63,16 @@ impl Webhook {
     }
 }
 
-/// Has the API server wait for the webhook of jobs in this configuration as on a busy machine, and say why when it fails.
+/// Has the API server refuse a job that the webhook in this configuration does not answer for, and say why.
 ///
 /// # Panics
 /// When it cannot be changed.
-pub async fn be_patient(admin: &Client, configuration: &str) {
+pub async fn be_strict(admin: &Client, configuration: &str) {
     let configurations: Api<MutatingWebhookConfiguration> = Api::all(admin.clone());
-    await_condition("a patient webhook configuration", Duration::from_mins(2), async || {
+    await_condition("a strict webhook configuration", Duration::from_mins(2), async || {
         let mut live = configurations.get(configuration).await?;
         let of_jobs = live.webhooks.iter_mut().flatten().next().expect("the shipped webhooks");
         of_jobs.failure_policy = Some("Fail".to_owned());
-        of_jobs.timeout_seconds = Some(30);
         configurations.replace(configuration, &PostParams::default(), &live).await
     })
     .await;

@@ -60,8 +60,8 @@ impl Hooked {
     /// The manifests' configuration, for this namespace and an address in place of a Service.
     pub(crate) async fn install(&self, client_config: Value) {
         let mut configuration = configuration(&self.scene.namespace, &client_config);
-        for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
-            if !self.as_shipped {
+        if !self.as_shipped {
+            for webhook in configuration["webhooks"].as_array_mut().expect("webhooks") {
                 webhook["timeoutSeconds"] = json!(PATIENT);
             }
         }

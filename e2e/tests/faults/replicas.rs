@@ -58,18 +58,14 @@ impl Replica {
     pub(crate) async fn end(&self) {
         self.ending.store(true, Ordering::SeqCst);
         let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(keeper) = keeper else { return };
-        // One more may have been started just before.
-        while !keeper.is_finished() {
-            if let Some(process) = self.process() {
-                process.resume();
-                let status = process.terminate().await;
-                // Whoever has just lost the lease, or was killed, ends in another way.
-                assert!(status.code() != Some(101), "{} ended with {status}: {}", self.name, process.logs());
-            }
-            tokio::time::sleep(LOOK).await;
+        if let Some(keeper) = keeper {
+            keeper.await.expect("the keeper does not panic");
         }
-        keeper.await.expect("the keeper does not panic");
+        if let Some(process) = self.process() {
+            let status = process.try_exit().expect("the keeper has ended it");
+            // Whoever has just lost the lease, or was killed, ends in another way.
+            assert!(status.code() != Some(101), "{} ended with {status}: {}", self.name, process.logs());
+        }
     }
 
     /// What ended otherwise than by a kill, by the loss of its lease, or because it was asked to.
@@ -121,6 +117,10 @@ async fn keep(
         lives.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&process));
         *present.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&process));
         while process.try_exit().is_none() {
+            if ending.load(Ordering::SeqCst) {
+                process.resume();
+                process.terminate().await;
+            }
             tokio::time::sleep(LOOK).await;
         }
     }

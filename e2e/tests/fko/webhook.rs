@@ -1,6 +1,6 @@
 //! Jobs that the admission webhook fills, beside the real Flink operator: no restart of their own.
 
-use e2e::webhook::be_patient;
+use e2e::webhook::be_strict;
 use e2e::{Crds, Operator};
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ async fn hooked(ground: &Ground, prefix: &str) -> (Hooked, Operator) {
     let under = ground.options(&hooked.scene).await;
     let args: Vec<&str> = under.args.iter().skip_while(|arg| *arg != "--operator-config").map(String::as_str).collect();
     let operator = hooked.start(&args).await;
-    be_patient(&hooked.scene.admin, &hooked.scene.namespace).await;
+    be_strict(&hooked.scene.admin, &hooked.scene.namespace).await;
     (hooked, operator)
 }
 

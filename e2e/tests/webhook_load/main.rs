@@ -15,7 +15,7 @@ mod support;
 
 use std::time::Duration;
 
-use e2e::webhook::be_patient;
+use e2e::webhook::be_strict;
 use e2e::{Crds, await_condition};
 use kube::api::DynamicObject;
 
@@ -43,7 +43,7 @@ async fn certificates_are_renewed_without_a_call_that_fails() {
         let configuration = configurations.get(&hooked.scene.namespace).await.expect("the configuration");
         configuration.data["webhooks"][0]["clientConfig"]["caBundle"].clone()
     };
-    be_patient(&hooked.scene.admin, &hooked.scene.namespace).await;
+    be_strict(&hooked.scene.admin, &hooked.scene.namespace).await;
     let first = bundle().await;
     let made = || operator.logs().matches("a new certificate for the webhook is made").count();
     let calls = (0..CLIENTS).map(|client| {
@@ -59,6 +59,7 @@ async fn certificates_are_renewed_without_a_call_that_fails() {
         }
     });
     futures::future::join_all(calls).await;
+    assert!(made() >= CERTIFICATES, "{} certificates: {}", made(), operator.logs());
     await_condition("the authority to be renewed", Duration::from_mins(2), async || {
         if bundle().await == first { Err(()) } else { Ok(()) }
     })

@@ -17,7 +17,6 @@ use checklist::{
 use flink_conf::options::{HIGH_AVAILABILITY_DIRECTORY, spelled};
 use flink_conf::{FlinkVersion, flatten};
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use serde_json::{Value, json};
 
 use crate::cases::{Case, SECRET, Shape, any_case, filled, tidy_on_flink_1};
@@ -63,16 +62,6 @@ fn configuration(object: &Value) -> BTreeMap<flink_conf::Key, String> {
     flatten(&object["spec"]["flinkConfiguration"]).unwrap()
 }
 
-/// The same cases in every run, so that a law fails with what broke it; others by `PROPTEST_RNG_SEED`, more by
-/// `PROPTEST_CASES`.
-pub(crate) fn config() -> ProptestConfig {
-    let config = ProptestConfig { failure_persistence: None, max_global_rejects: 1 << 20, ..ProptestConfig::default() };
-    match config.rng_seed {
-        RngSeed::Random => ProptestConfig { rng_seed: RngSeed::Fixed(1), ..config },
-        RngSeed::Fixed(_) => config,
-    }
-}
-
 /// The case's plan at a free moment for its object, and the object with that plan carried out.
 fn fill_undeployed(case: &Case, obedience: &Obedience) -> (Value, Plan, Value) {
     let object = case.undeployed(Shape::Mixed);
@@ -82,7 +71,7 @@ fn fill_undeployed(case: &Case, obedience: &Obedience) -> (Value, Plan, Value) {
 }
 
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_global_rejects: 1 << 20, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_filled_passes(case in any_case()) {

@@ -84,7 +84,7 @@ fn choices() -> impl Strategy<Value = (&'static FlinkOption, &'static str)> {
 }
 
 proptest! {
-    #![proptest_config(crate::config())]
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_global_rejects: 1 << 20, ..ProptestConfig::default() })]
 
     #[test]
     fn what_we_filled_is_ours_and_stays(case in tidy()) {

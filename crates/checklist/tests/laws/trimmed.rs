@@ -77,7 +77,7 @@ fn told(case: &Case, object: &FlinkDeployment) -> impl PartialEq + std::fmt::Deb
 }
 
 proptest! {
-    #![proptest_config(crate::config())]
+    #![proptest_config(ProptestConfig { failure_persistence: None, max_global_rejects: 1 << 20, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_kept_of_an_object_is_judged_like_the_whole(case in any_case(), others in others()) {
